@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Image files: CRIU's framing (images version 1.1) over protobuf-c messages.
+ *
+ * Every kind of file is one row of image_kinds[]: its name, its magic, the
+ * message of its entries and what raw bytes follow them. Readers treat their
+ * input as hostile: a length beyond the file, a message that does not parse or
+ * a wrong magic is an error that names file and offset, never a crash.
+ */
+#ifndef STASIS_IMAGE_IMAGE_H
+#define STASIS_IMAGE_IMAGE_H
+
+#include <protobuf-c/protobuf-c.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/error.h"
+
+enum image_id {
+#define IMAGE(id, ...) IMG_##id,
+#include "image/kinds.h"
+#undef IMAGE
+	IMG_COUNT
+};
+
+/* What raw bytes follow an entry (images.md of the format; table in kinds.h). */
+enum image_payload {
+	PAYLOAD_NONE,
+	PAYLOAD_PIPE,	 /* pipes-data, fifo-data: `bytes` bytes */
+	PAYLOAD_QUEUE,	 /* sk-queues: `length` bytes */
+	PAYLOAD_TCP,	 /* tcp-stream: inq_len, then outq_len bytes */
+	PAYLOAD_GHOST,	 /* ghost-file: to the end, or chunk entries with theirs */
+	PAYLOAD_SHM,	 /* ipcns-shm: size bytes padded to 4, unless in_pagemaps */
+	PAYLOAD_SEM,	 /* ipcns-sem: nsems u16 padded to 8 */
+	PAYLOAD_MSG,	 /* ipcns-msg: qnum messages */
+	PAYLOAD_BPFMAP,	 /* bpfmap-data: keys, values */
+	PAYLOAD_PAGEMAP, /* first entry is a pagemap_head, the others pagemap_entry */
+	PAYLOAD_RAW,	 /* no magic, no entries: bytes */
+};
+
+enum image_head { HEAD_NONE, HEAD_COMMON, HEAD_SERVICE };
+
+struct image_kind {
+	const char *id;	    /* CRIU's name of the kind: "PSTREE" */
+	const char *format; /* file name with one conversion or none: "core-%u.img" */
+	uint32_t magic;	    /* 0 for raw files */
+	enum image_head head;
+	enum image_payload payload;
+	const ProtobufCMessageDescriptor *entry; /* NULL for raw files */
+	bool once;				 /* exactly one entry per file */
+};
+
+extern const struct image_kind image_kinds[IMG_COUNT];
+
+/* File name of image @id with number @n (ignored where the name has none). */
+void image_name(enum image_id id, uint64_t n, char *buf, size_t size);
+
+/* --- writing ---------------------------------------------------------- */
+
+struct image_writer;
+
+/*
+ * Create (truncating) an image in @dirfd with mode 0600 and write its magics.
+ * Entries are buffered; nothing is complete before image_close() returned 0.
+ */
+int image_create(int dirfd, enum image_id id, uint64_t n, struct error *err,
+		 struct image_writer **ret);
+int image_write(struct image_writer *w, const ProtobufCMessage *msg);
+/* Raw bytes after an entry. */
+int image_write_raw(struct image_writer *w, const void *data, size_t len);
+/* The descriptor, flushed, for large payloads written past the buffer (splice, pwrite at its end).
+ */
+int image_writer_fd(struct image_writer *w);
+/* Flush, close, free; 0 or the first error that writing met. NULL is fine. */
+int image_close(struct image_writer *w);
+
+/* Create, write one message, close. */
+int image_put(int dirfd, enum image_id id, uint64_t n, const ProtobufCMessage *msg,
+	      struct error *err);
+
+/* --- reading ---------------------------------------------------------- */
+
+struct image_reader;
+
+/* Open and check the magics. -ENOENT (err untouched) when the file is missing and @optional. */
+int image_open(int dirfd, enum image_id id, uint64_t n, bool optional, struct error *err,
+	       struct image_reader **ret);
+/*
+ * The next entry. 1: *ret is a message owned by the caller
+ * (protobuf_c_message_free_unpacked); 0: end of file; negative: error.
+ * Raw bytes after an entry must be read or skipped first.
+ */
+int image_read(struct image_reader *r, ProtobufCMessage **ret);
+/* As image_read, for files whose entries differ: read one message of @desc. */
+int image_read_as(struct image_reader *r, const ProtobufCMessageDescriptor *desc,
+		  ProtobufCMessage **ret);
+/* Exactly @len raw bytes, or an error. @buf NULL skips them. */
+int image_read_raw(struct image_reader *r, void *buf, uint64_t len);
+/* Bytes from here to the end of the file; offset of the next byte. */
+uint64_t image_left(const struct image_reader *r);
+uint64_t image_offset(const struct image_reader *r);
+/* The descriptor (owned by the reader), for payloads that are moved in the kernel. */
+int image_reader_fd(const struct image_reader *r);
+void image_reader_free(struct image_reader *r);
+
+/* Open, read the one entry, close. *ret owned by the caller; -ENOENT quietly when @optional. */
+int image_get(int dirfd, enum image_id id, uint64_t n, bool optional, struct error *err,
+	      ProtobufCMessage **ret);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What one run of the tool needs: options, folders, log, error, features. Passed on, never global.
+ */
+#ifndef STASIS_LIB_RUN_H
+#define STASIS_LIB_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/error.h"
+#include "lib/log.h"
+#include "lib/options.h"
+
+struct features; /* kernel/features.h */
+
+struct run {
+	struct options opt;
+	struct log log;
+	struct error err;
+	int images_dirfd; /* -D */
+	int work_dirfd;	  /* -W, or the images folder */
+	const struct features *features;
+};
+
+#endif

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The checkpoint in memory. Dump ends in it, restore and inspect start from it.
+ *
+ * Every object holds the protobuf-c message that is written to (or was read
+ * from) its image, plus links to other objects; no state exists in two forms.
+ * A checkpoint owns everything that is reachable from it, messages included.
+ */
+#ifndef STASIS_MODEL_MODEL_H
+#define STASIS_MODEL_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "lib/error.h"
+#include "lib/vec.h"
+#include "proto/stasis.pb-c.h" /* includes every generated header */
+
+struct resource;
+
+/* An open file description. */
+struct file {
+	uint32_t id;
+	FileEntry *msg;		    /* files.img */
+	const struct resource *res; /* its kind; never NULL in a loaded checkpoint */
+	unsigned int n_uses;	    /* descriptors, vmas, cwd, root, exe that name it */
+	void *data;		    /* the kind's own, freed by res->forget */
+};
+
+struct fd {
+	FdinfoEntry *msg; /* fdinfo-N.img */
+	struct file *file;
+};
+
+/* A descriptor table; several tasks may share one (CLONE_FILES). */
+struct fdtable {
+	uint32_t id;
+	VEC(struct fd) fds; /* ascending by msg->fd */
+};
+
+struct vma {
+	VmaEntry *msg;	   /* points into mm->msg->vmas */
+	struct file *file; /* mapped file, memfd, or NULL */
+};
+
+/* An address space; owned by the process whose pid names its images. */
+struct mm {
+	uint32_t id; /* ids.vm_id */
+	MmEntry *msg;
+	VEC(struct vma) vmas; /* ascending, as msg->vmas */
+	struct file *exe;
+	struct task *owner;
+};
+
+struct task;
+
+struct thread {
+	pid_t tid;
+	CoreEntry *core; /* core-TID.img; thread 0 has tc and ids too */
+	struct task *task;
+};
+
+struct task {
+	PstreeEntry *msg;
+	struct task *parent; /* NULL for the root */
+	VEC(struct task *) children;
+	VEC(struct thread) threads; /* [0] is the leader; a zombie has one */
+	struct mm *mm;		    /* NULL for zombies */
+	struct fdtable *fdtable;    /* NULL for zombies */
+	FsEntry *fs;		    /* NULL for zombies */
+	struct file *cwd, *root;
+	void *dump; /* the dumper's own while it runs */
+	void *plan; /* the planner's own while it runs */
+};
+
+/* TaskState in core images. */
+enum task_state { TASK_ALIVE = 1, TASK_DEAD = 2, TASK_STOPPED = 3, TASK_ZOMBIE = 6 };
+
+static inline pid_t task_pid(const struct task *t)
+{
+	return t->msg->pid;
+}
+
+static inline const CoreEntry *task_core(const struct task *t)
+{
+	return t->threads.at[0].core;
+}
+
+static inline bool task_is_zombie(const struct task *t)
+{
+	uint32_t state = task_core(t)->tc->task_state;
+
+	return state == TASK_ZOMBIE || state == TASK_DEAD;
+}
+
+struct checkpoint {
+	InventoryEntry *inventory;
+	VEC(struct task *) tasks; /* parents before children; [0] is the root */
+	VEC(struct file *) files;
+	VEC(struct fdtable *) fdtables;
+	VEC(struct mm *) mms;
+};
+
+struct run;
+
+/*
+ * Read the images of run->images_dirfd and link them. Refuses a folder without
+ * inventory, dangling ids, doubled pids, descriptors or overlapping vmas, and
+ * features of images that this program does not know.
+ */
+int checkpoint_load(struct run *run, struct checkpoint **ret);
+
+/*
+ * Write pstree, files and the per-task images except page maps, and last and
+ * synced, the inventory.
+ */
+int checkpoint_save(struct run *run, struct checkpoint *cp);
+
+struct checkpoint *checkpoint_new(void);
+void checkpoint_free(struct checkpoint *cp);
+
+/* Look-ups by id; NULL when there is none. Files are found in O(log n). */
+struct file *checkpoint_file(const struct checkpoint *cp, uint32_t id);
+struct task *checkpoint_task(const struct checkpoint *cp, pid_t pid);
+
+#endif
