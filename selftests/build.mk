@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The tests of the tool. Every folder here may have a build.mk that adds to TEST_BINS and a
+# `tests` file that lists programs for selftests/run.
+
+TEST_BINS :=
+SELF := $(BUILD)/selftests
+SELF_LIB_O := $(patsubst %.c,$(BUILD)/%.o,$(filter-out selftests/lib/reaper.c,$(wildcard selftests/lib/*.c)))
+
+# Test programs are built the same way whatever the tool is built with: what is
+# dumped should not carry a sanitizer's terabytes of shadow memory.
+SELF_CFLAGS := -std=gnu11 -O2 -g $(WARN)
+
+$(BUILD)/selftests/%.o: selftests/%.c
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -I. -Iselftests -I$(BUILD) $(SELF_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(SELF)/libselftest.a: $(SELF_LIB_O)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(SELF)/reaper: $(SELF)/lib/reaper.o
+	$(CC) -o $@ $^
+TEST_BINS += $(SELF)/reaper
+
+include $(wildcard selftests/*/build.mk)
+-include $(wildcard $(SELF)/*/*.d)
+
+selftests: $(TEST_BINS)
+
+# Everything: the tests on this kernel, then those that need a kernel of their own.
+TESTS ?=
+test: deps
+	$(MAKE) all selftests
+	selftests/run $(RUN_FLAGS) $(TESTS)
+
+demo: deps
+	$(MAKE) all selftests
+	selftests/demo/run
+
+bench: deps
+	$(MAKE) all selftests
+	selftests/bench/run $(BENCH_FLAGS)
+
+.PHONY: selftests test demo bench
