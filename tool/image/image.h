@@ -56,22 +56,31 @@ extern const struct image_kind image_kinds[IMG_COUNT];
 /* File name of image @id with number @n (ignored where the name has none). */
 void image_name(enum image_id id, uint64_t n, char *buf, size_t size);
 
+/* The kind whose files start so, never a raw one; NULL when there is none. */
+const struct image_kind *image_kind_of_magic(enum image_head head, uint32_t magic);
+
 /* --- writing ---------------------------------------------------------- */
 
 struct image_writer;
 
 /*
- * Create (truncating) an image in @dirfd with mode 0600 and write its magics.
- * Entries are buffered; nothing is complete before image_close() returned 0.
+ * Create an image in @dirfd with mode 0600, replacing a file of its name, and
+ * write its magics. Entries are buffered; nothing is complete before
+ * image_close() returned 0. After a failure the later calls do nothing and
+ * return the same, so that only image_close() needs to be looked at.
  */
 int image_create(int dirfd, enum image_id id, uint64_t n, struct error *err,
 		 struct image_writer **ret);
+/* The same on @fd, which is taken over (also on failure); @name is for messages. */
+int image_writer_new(int fd, const struct image_kind *kind, const char *name, struct error *err,
+		     struct image_writer **ret);
 int image_write(struct image_writer *w, const ProtobufCMessage *msg);
 /* Raw bytes after an entry. */
 int image_write_raw(struct image_writer *w, const void *data, size_t len);
-/* The descriptor, flushed, for large payloads written past the buffer (splice, pwrite at its end).
- */
+/* The descriptor, flushed, for large payloads written past the buffer; its position is the end. */
 int image_writer_fd(struct image_writer *w);
+/* Flush and fsync(2). */
+int image_writer_sync(struct image_writer *w);
 /* Flush, close, free; 0 or the first error that writing met. NULL is fine. */
 int image_close(struct image_writer *w);
 
@@ -86,6 +95,13 @@ struct image_reader;
 /* Open and check the magics. -ENOENT (err untouched) when the file is missing and @optional. */
 int image_open(int dirfd, enum image_id id, uint64_t n, bool optional, struct error *err,
 	       struct image_reader **ret);
+/* The same for a file of any name. @kind NULL: whatever its magics say. */
+int image_open_path(int dirfd, const char *path, const struct image_kind *kind, bool optional,
+		    struct error *err, struct image_reader **ret);
+/* The same on @fd, which is taken over (also on failure); @name is for messages. */
+int image_reader_new(int fd, const struct image_kind *kind, const char *name, struct error *err,
+		     struct image_reader **ret);
+const struct image_kind *image_reader_kind(const struct image_reader *r);
 /*
  * The next entry. 1: *ret is a message owned by the caller
  * (protobuf_c_message_free_unpacked); 0: end of file; negative: error.
@@ -100,7 +116,10 @@ int image_read_raw(struct image_reader *r, void *buf, uint64_t len);
 /* Bytes from here to the end of the file; offset of the next byte. */
 uint64_t image_left(const struct image_reader *r);
 uint64_t image_offset(const struct image_reader *r);
-/* The descriptor (owned by the reader), for payloads that are moved in the kernel. */
+/*
+ * The descriptor (owned by the reader), for payloads that are moved in the
+ * kernel. Its own position means nothing: pass image_offset().
+ */
 int image_reader_fd(const struct image_reader *r);
 void image_reader_free(struct image_reader *r);
 
