@@ -29,11 +29,15 @@ enum stub_kind {
 /* stub_op.nr: a system call number, or one of these. */
 enum stub_special {
 	STUB_COPY = 0x8000, /* memcpy(dst, src, len): the only op that touches memory of the task */
-	STUB_CLONE, /* clone3(args, size) ; the child goes on in slot `arg[2]` (arena offset) */
-	STUB_WAIT,  /* wait until the u32 at arena offset arg[0] is >= arg[1] */
-	STUB_WAKE,  /* add arg[1] to the u32 at arena offset arg[0] and wake its waiters */
-	STUB_STORE, /* *(u64 *)arg[0] = arg[1] */
-	STUB_PARK,  /* slot state PARKED, wake the tool, wait for the next program */
+	STUB_CLONE, /* clone3(arg[0], arg[1]); the child goes on in the slot at address arg[2] */
+	STUB_WAIT,  /* wait until the u32 at address arg[0] is >= arg[1] */
+	/*
+	 * Add arg[1] to the u32 at address arg[0]; wake all its waiters when the
+	 * sum has reached arg[2]. (A barrier of n tasks wakes once, not n times.)
+	 */
+	STUB_WAKE,
+	STUB_STORE,	  /* *(u64 *)arg[0] = arg[1] */
+	STUB_PARK,	  /* slot state PARKED, wake the tool, wait for the next program */
 	STUB_JUMP_IF_NEG, /* if arg[0] (signed) < 0: skip arg[1] ops */
 };
 
@@ -58,7 +62,7 @@ enum stub_state {
 	STUB_NEW = 0,	  /* the slot has no task yet */
 	STUB_RUNNING = 1, /* executing its program */
 	STUB_PARKED = 2,  /* the program is done, the task waits for `go` to change */
-	STUB_FAILED = 3,  /* an op failed: see failed_op; the task waits */
+	STUB_FAILED = 3,  /* an op failed: see failed_op; waits for `go` as when parked */
 };
 
 #define STUB_STACK 1024
@@ -89,12 +93,17 @@ struct stub_arena {
 	uint32_t on_death;
 	uint32_t failed; /* futex: number of slots that failed; the tool waits here */
 	uint32_t parked; /* futex: counts up whenever a slot becomes PARKED */
-	uint32_t users;	 /* dump: threads inside the stub (the springboard waits for 0) */
-	uint64_t leave;	 /* dump: absolute address to jump to on leaving */
-	uint64_t size;	 /* bytes of the whole arena */
+	uint32_t users;	 /* threads that entered the stub and did not leave it */
+	uint32_t goal;	 /* parking slots wake the tool once `parked` has reached this */
+	uint32_t reserved;
+	uint64_t leave; /* dump: absolute address to jump to on leaving */
+	uint64_t size;	/* bytes of the whole arena */
 };
 
 #define STUB_MAGIC 0x53544153u
+
+/* The stub as embedded in the tool: position independent, to be mapped read-execute. */
+extern const uint8_t stub_text[], stub_text_end[];
 
 /*
  * Entry: the instruction at the start of the stub's text, with the address of
