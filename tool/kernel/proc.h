@@ -60,4 +60,9 @@ typedef VEC(int) proc_ints;
 int proc_dir_numbers(int dirfd, const char *path, proc_ints *ret);
 int proc_file_numbers(int dirfd, const char *path, proc_ints *ret);
 
+static inline void cleanup_ints(proc_ints *v)
+{
+	vec_free(v);
+}
+
 #endif

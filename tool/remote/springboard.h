@@ -64,6 +64,9 @@ int springboard_enter(struct springboard *sb, struct tracee *t, const struct spr
 /* The task maps the memfd, closes it and enters the stub; it runs. */
 int springboard_go(struct springboard *sb, struct tracee *t);
 
+/* Instead of springboard_go(): the task closes the descriptor and is left behind that call. */
+int springboard_abandon(struct springboard *sb, struct tracee *t);
+
 /* The address to which the stub jumps in order to unmap itself and go on as before. */
 uint64_t springboard_leave_address(const struct springboard *sb);
 
