@@ -96,8 +96,9 @@ static inline bool task_is_zombie(const struct task *t)
 
 struct checkpoint {
 	InventoryEntry *inventory;
-	VEC(struct task *) tasks; /* parents before children; [0] is the root */
-	VEC(struct file *) files;
+	VEC(struct task *) tasks;  /* parents before children; [0] is the root */
+	VEC(struct task *) by_pid; /* the same, ascending by pid */
+	VEC(struct file *) files;  /* ascending by id */
 	VEC(struct fdtable *) fdtables;
 	VEC(struct mm *) mms;
 };
@@ -117,11 +118,33 @@ int checkpoint_load(struct run *run, struct checkpoint **ret);
  */
 int checkpoint_save(struct run *run, struct checkpoint *cp);
 
+/*
+ * An older checkpoint in the folder stops being one: dump calls this before it
+ * writes anything there. No error when there is none.
+ */
+int checkpoint_discard(struct run *run);
+
+/* NULL when there is no memory. */
 struct checkpoint *checkpoint_new(void);
 void checkpoint_free(struct checkpoint *cp);
 
-/* Look-ups by id; NULL when there is none. Files are found in O(log n). */
+/*
+ * Add an object whose message has its id or pid already. Taken over on
+ * success; -EEXIST when there is one of that id, -ENOMEM.
+ */
+int checkpoint_add_file(struct checkpoint *cp, struct file *f);
+int checkpoint_add_task(struct checkpoint *cp, struct task *t);
+
+/* Look-ups by id in O(log n); NULL when there is none. */
 struct file *checkpoint_file(const struct checkpoint *cp, uint32_t id);
 struct task *checkpoint_task(const struct checkpoint *cp, pid_t pid);
+
+/*
+ * The kind's own message inside a file_entry (reg_file_entry, pipe_entry ...) and
+ * the id that it repeats; NULL when the entry lacks it or its type is unknown.
+ */
+const ProtobufCMessage *file_entry_message(const FileEntry *e, uint32_t *id);
+/* "REG", "PIPE" ...; a number in a form of its own for an unknown type. */
+const char *file_type_name(FdTypes type, char buf[16]);
 
 #endif

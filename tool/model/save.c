@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <unistd.h>
+
+#include "image/image.h"
+#include "lib/run.h"
+#include "model/model.h"
+
+int checkpoint_discard(struct run *run)
+{
+	char name[64];
+
+	image_name(IMG_INVENTORY, 0, name, sizeof(name));
+	if (unlinkat(run->images_dirfd, name, 0) && errno != ENOENT) {
+		fail(&run->err, -errno, "image %s: cannot remove the old one", name);
+		return fail_hint(&run->err, "use an empty folder for --images-dir");
+	}
+	return 0;
+}
+
+static int save_pstree(struct run *run, struct checkpoint *cp)
+{
+	struct image_writer *w;
+	struct task **t;
+	int ret = image_create(run->images_dirfd, IMG_PSTREE, 0, &run->err, &w);
+
+	if (ret)
+		return ret;
+	vec_for_each (&cp->tasks, t)
+		image_write(w, &(*t)->msg->base);
+	return image_close(w);
+}
+
+static int save_files(struct run *run, struct checkpoint *cp)
+{
+	struct image_writer *w;
+	struct file **f;
+	int ret = image_create(run->images_dirfd, IMG_FILES, 0, &run->err, &w);
+
+	if (ret)
+		return ret;
+	vec_for_each (&cp->files, f)
+		image_write(w, &(*f)->msg->base);
+	return image_close(w);
+}
+
+static int save_fdtable(struct run *run, struct fdtable *table)
+{
+	struct image_writer *w;
+	struct fd *fd;
+	int ret = image_create(run->images_dirfd, IMG_FDINFO, table->id, &run->err, &w);
+
+	if (ret)
+		return ret;
+	vec_for_each (&table->fds, fd)
+		image_write(w, &fd->msg->base);
+	return image_close(w);
+}
+
+/* CRIU looks for the ids in a file of their own and not in the core. */
+static int save_core(struct run *run, struct thread *th)
+{
+	const int dir = run->images_dirfd;
+	TaskKobjIdsEntry *ids = th->core->ids;
+	int ret;
+
+	th->core->ids = NULL;
+	ret = image_put(dir, IMG_CORE, th->tid, &th->core->base, &run->err);
+	th->core->ids = ids;
+	if (!ret && ids)
+		ret = image_put(dir, IMG_IDS, th->tid, &ids->base, &run->err);
+	return ret;
+}
+
+static int save_task(struct run *run, struct task *t)
+{
+	struct thread *th;
+	int ret;
+
+	vec_for_each (&t->threads, th) {
+		ret = save_core(run, th);
+		if (ret)
+			return ret;
+	}
+	if (!t->fs)
+		return 0;
+	return image_put(run->images_dirfd, IMG_FS, task_pid(t), &t->fs->base, &run->err);
+}
+
+/* From here on the folder is a checkpoint, after a crash of the machine as well. */
+static int save_inventory(struct run *run, struct checkpoint *cp)
+{
+	struct image_writer *w;
+	int ret = image_create(run->images_dirfd, IMG_INVENTORY, 0, &run->err, &w), code;
+
+	if (ret)
+		return ret;
+	image_write(w, &cp->inventory->base);
+	image_writer_sync(w);
+	ret = image_close(w);
+	if (!ret && fsync(run->images_dirfd)) {
+		code = -errno;
+		ret = fail(&run->err, code, "images folder: cannot sync");
+	}
+	if (ret)
+		checkpoint_discard(run);
+	return ret;
+}
+
+int checkpoint_save(struct run *run, struct checkpoint *cp)
+{
+	struct fdtable **table;
+	struct task **t;
+	struct mm **mm;
+	int ret = save_pstree(run, cp);
+
+	if (!ret)
+		ret = save_files(run, cp);
+	if (ret)
+		return ret;
+	vec_for_each (&cp->tasks, t) {
+		ret = save_task(run, *t);
+		if (ret)
+			return ret;
+	}
+	vec_for_each (&cp->fdtables, table) {
+		ret = save_fdtable(run, *table);
+		if (ret)
+			return ret;
+	}
+	vec_for_each (&cp->mms, mm) {
+		ret = image_put(run->images_dirfd, IMG_MM, task_pid((*mm)->owner),
+				&(*mm)->msg->base, &run->err);
+		if (ret)
+			return ret;
+	}
+	return save_inventory(run, cp);
+}
