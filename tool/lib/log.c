@@ -2,6 +2,7 @@
 #include "lib/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -35,23 +36,51 @@ static int head(char *buf, size_t size, const struct log *log, int level, const 
 	}
 }
 
-void log_write(const struct log *log, int level, const char *file, int line, const char *fmt, ...)
+static void put(const struct log *log, int fd, int level, const char *file, int line,
+		const char *fmt, va_list ap)
 {
-	int saved = errno;
 	char buf[1400];
-	va_list ap;
 	size_t len;
 
-	if (log->fd < 0 || level > log->level)
-		return;
 	len = head(buf, sizeof(buf), log, level, file, line);
-	va_start(ap, fmt);
 	vsnprintf(buf + len, sizeof(buf) - len - 1, fmt, ap);
-	va_end(ap);
 	len = strlen(buf);
 	buf[len++] = '\n';
 	/* A log that cannot be written must not stop the work it tells of. */
-	if (write(log->fd, buf, len) < 0)
+	if (write(fd, buf, len) < 0)
 		errno = 0;
+}
+
+void log_write(const struct log *log, int level, const char *file, int line, const char *fmt, ...)
+{
+	int saved = errno;
+	va_list ap;
+
+	if (log->fd < 0 || level > log->level)
+		return;
+	va_start(ap, fmt);
+	put(log, log->fd, level, file, line, fmt, ap);
+	va_end(ap);
+	errno = saved;
+}
+
+void log_task_write(const struct log *log, pid_t pid, int level, const char *file, int line,
+		    const char *fmt, ...)
+{
+	int saved = errno, fd = -1;
+	char name[4096];
+	va_list ap;
+
+	if (log->fd < 0 || level > log->level)
+		return;
+	if (log->task_name) {
+		snprintf(name, sizeof(name), "%s.%d", log->task_name, pid);
+		fd = openat(log->task_dirfd, name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	}
+	va_start(ap, fmt);
+	put(log, fd < 0 ? log->fd : fd, level, file, line, fmt, ap);
+	va_end(ap);
+	if (fd >= 0)
+		close(fd);
 	errno = saved;
 }

@@ -8,6 +8,7 @@
 #define STASIS_LIB_LOG_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 #include <time.h>
 
 /* Numbered as criu's --verbosity. LOG_MSG is always written. */
@@ -17,6 +18,9 @@ struct log {
 	int fd;	   /* -1: nowhere */
 	int level; /* the most talkative level that is written */
 	struct timespec start;
+	/* --log-pid: where tasks have logs of their own, TASK_NAME.PID; NULL otherwise. */
+	const char *task_name;
+	int task_dirfd;
 };
 
 /* Start a log on @fd (not owned): times count from here. */
@@ -31,5 +35,14 @@ void log_start(struct log *log, int fd, int level);
 /* One line, without its newline; one write(2), so lines of several processes never mix. */
 void log_write(const struct log *log, int level, const char *file, int line, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
+
+/*
+ * A line that concerns one restored task: into its own log with --log-pid, else
+ * into the common one.
+ */
+#define log_task(log, pid, level, ...) \
+	log_task_write(log, pid, level, __FILE__, __LINE__, __VA_ARGS__)
+void log_task_write(const struct log *log, pid_t pid, int level, const char *file, int line,
+		    const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 
 #endif

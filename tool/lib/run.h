@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What one run of the tool needs: options, folders, log, error, features. Passed on, never global.
- */
+/* What one run of the tool needs: options, folders, log, error, features. Passed on, no global. */
 #ifndef STASIS_LIB_RUN_H
 #define STASIS_LIB_RUN_H
 
@@ -19,8 +18,9 @@ struct run {
 	struct options opt;
 	struct log log;
 	struct error err;
-	int images_dirfd; /* -D */
-	int work_dirfd;	  /* -W, or the images folder */
+	int images_dirfd;      /* -D */
+	int work_dirfd;	       /* -W, or the images folder */
+	struct timespec start; /* CLOCK_MONOTONIC; --timeout counts from here */
 	const struct features *features;
 };
 
