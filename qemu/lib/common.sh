@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2154,SC2034 # the parts share their variables
+# What every part of the workshop uses: folders, messages, locks. Sourced by qemu/vm, which sets $top.
+
+kernel_series=${STASIS_KERNEL_SERIES:-6.12}
+cache=${STASIS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stasis}
+results=${STASIS_RESULTS:-$top/build/results}
+patch_dir=$top/kernel-patches/$kernel_series
+vm_verbose=${V:-0}
+
+say() {
+	printf '%s\n' "vm: $*" >&2
+}
+
+# die MESSAGE [HINT]: what failed, and what to do next.
+die() {
+	printf '%s\n' "vm: error: $1" >&2
+	[ $# -lt 2 ] || printf '%s\n' "vm: $2" >&2
+	exit 125
+}
+
+need_program() {
+	local missing=() p
+
+	for p in "$@"; do
+		command -v "$p" >/dev/null || missing+=("$p")
+	done
+	[ ${#missing[@]} -eq 0 ] ||
+		die "missing programs: ${missing[*]}" "install the packages of .ci/packages: apt-get install \$(sed 's/#.*//' .ci/packages)"
+}
+
+need_value() {
+	[ $# -ge 2 ] || die "option $1 needs a value" "see: qemu/vm help"
+}
+
+# with_lock NAME COMMAND...: one at a time among all checkouts that share the cache.
+with_lock() {
+	local lock=$cache/lock/$1 fd rc=0
+
+	shift
+	mkdir -p "$cache/lock"
+	exec {fd}>"$lock"
+	if ! flock -n "$fd"; then
+		say "waiting for another vm that holds $lock"
+		flock "$fd"
+	fi
+	# The lock belongs to this shell: a background child must not keep it.
+	"$@" {fd}>&- || rc=$?
+	exec {fd}>&-
+	return "$rc"
+}
+
+# logged LOG WHAT COMMAND...: quiet unless it fails or V=1 is set; then the end of the log is shown.
+logged() {
+	local log=$1 what=$2 rc=0
+
+	shift 2
+	mkdir -p "$(dirname "$log")"
+	say "$what (log: $log)"
+	if [ "$vm_verbose" != 0 ]; then
+		"$@" 2>&1 </dev/null | tee "$log" >&2 || rc=$?
+	else
+		"$@" >"$log" 2>&1 </dev/null || rc=$?
+	fi
+	[ "$rc" -eq 0 ] && return 0
+	[ "$vm_verbose" != 0 ] || tail -n 40 "$log" >&2
+	say "error: $what failed with status $rc; whole log: $log"
+	return "$rc"
+}
+
+hash_of() {
+	sha256sum | cut -c1-12
+}
+

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2154,SC2034 # the parts share their variables
+# What --help prints.
+
+help_commands() {
+	printf '%s\n' run shell test tree refresh build fetch source-file probe clean help
+}
+
+help_main() {
+	cat <<'END'
+usage: qemu/vm COMMAND [OPTION]... [ARGUMENT]...
+
+Builds Linux kernels, boots them in QEMU over this machine's own userland, and
+runs commands and tests in them.
+
+  run [OPTION]... [--] COMMAND...   boot, run a command as root, return its status
+  shell [OPTION]...                 boot and give a prompt
+  test [OPTION]... [TOPIC]...       run the kernel selftests on several kernels
+  build [KERNEL]... [qemu]          build without running
+  tree [DIR]                        make a git tree of the kernel with our patches
+  refresh [DIR]                     write that tree's commits back to kernel-patches/
+  fetch [--update]                  get and unpack the kernel source
+  source-file PATH...               print where a file of the kernel source lies
+  probe                             say how guests would be run here
+  clean [results|work|all]          remove what can be made again
+  help [COMMAND]
+
+KERNEL is stock, patched (stock with kernel-patches/), debug (patched, with lockdep,
+KASAN and other checks), a bzImage, or a kernel tree, which is built in place.
+
+environment:
+  KERNEL          kernel or kernels for commands that are given none
+  JOBS            compile this many files at a time (default: number of CPUs)
+  STASIS_CACHE    downloads, builds (default: $XDG_CACHE_HOME/stasis or ~/.cache/stasis)
+  STASIS_ACCEL    kvm or tcg instead of what the probe finds
+  STASIS_RESULTS  where tests leave their results (default: build/results)
+  V               1 shows the output of builds
+END
+}
+
+help_boot_options() {
+	cat <<'END'
+  --kernel KERNEL   stock, patched, debug, a bzImage or a kernel tree (default: patched)
+  --cpu MODEL       QEMU's name of a CPU model. An Intel model (or ...,vendor=GenuineIntel)
+                    gets an emulator with CPUID faulting (default: max)
+  --mem SIZE        memory, as QEMU takes it (default: 2G)
+  --smp N           number of CPUs (default: 1)
+  --append ARGS     more kernel command line
+  --timeout SECONDS give up after this long, 0 for never
+  --root DIR        userland of the guest: a folder, or 'minimal' for busybox alone
+                    (default: /, this machine's own, read-only under an overlay)
+  --rw DIR          share this folder read-write at the same place (may be repeated)
+  --env NAME=VALUE  set in the command's environment (may be repeated)
+  --console         show the kernel's log while the guest runs
+  --allow-splat     do not fail because of a warning or an oops in the kernel's log
+  --log FILE        keep the kernel's log in FILE
+END
+}
+
+cmd_help() {
+	case ${1:-} in
+	'' | help) help_main ;;
+	run)
+		printf 'usage: qemu/vm run [OPTION]... [--] COMMAND [ARGUMENT]...\n\n'
+		printf 'Boots a kernel, runs COMMAND as root in the present folder and ends.\n\n'
+		help_boot_options
+		cat <<'END'
+
+exit status: the command's; 124 after a timeout; 125 if the guest could not be built,
+booted or died, or its kernel printed a warning, an oops or a lockdep report (then the
+log is shown and the command's own status is printed).
+END
+		;;
+	shell)
+		printf 'usage: qemu/vm shell [OPTION]... [-- COMMAND [ARGUMENT]...]\n\n'
+		printf 'Boots a kernel and gives a prompt (or COMMAND) on this terminal. Leave it with exit\nor Ctrl-D; Ctrl-A x ends the guest at once.\n\n'
+		help_boot_options
+		;;
+	test)
+		cat <<'END'
+usage: qemu/vm test [OPTION]... [TOPIC[/TEST]]...
+
+Builds the tests of selftests/kernel/ against the patched kernel's headers, runs each
+topic in a guest of its own on each kernel, and prints one table: a row per test, a
+column per kernel.
+
+  --kernel KERNEL   a column (may be repeated; default: stock patched)
+  --list            print the topics and their tests
+  --cpu, --mem, --smp, --append, --timeout, --console   as for run, for all topics;
+                    a topic's own wishes are in its file 'vm'
+  --set NAME        name of this run in the results (default: selftests)
+
+Results are left in build/results: NAME/KERNEL/TOPIC.ktap and .log, NAME.txt (the
+table), NAME.xml (JUnit).
+
+exit status: 0 if no test failed and no guest died or printed a warning, 1 if one did,
+125 if something could not be built or booted.
+END
+		;;
+	build) printf 'usage: qemu/vm build [KERNEL]... [qemu]\n\nBuilds kernels (default: stock and patched) and prints where they are. qemu: the\nemulator with CPUID faulting.\n' ;;
+	tree) printf 'usage: qemu/vm tree [DIR]\n\nMakes a git tree of the kernel source in DIR, a commit per patch of kernel-patches/,\non branch stasis after tag stock-base. Default: %s\n' "$(tree_default)" ;;
+	refresh) printf 'usage: qemu/vm refresh [DIR]\n\nWrites the commits after stock-base in DIR to kernel-patches/. A commit keeps the file\nname of its patch; new ones go to the folder of the commit before them. Default: %s\n' "$(tree_default)" ;;
+	fetch) printf 'usage: qemu/vm fetch [--update]\n\nDownloads (once) and unpacks the kernel source, and prints its folder. --update takes\na newer version if there is one.\n' ;;
+	source-file) printf 'usage: qemu/vm source-file PATH...\n       qemu/vm source-file --selftest-headers\n\nPrints where files of the kernel source lie, without unpacking all of it; with\n--selftest-headers, a folder with kselftest.h and kselftest_harness.h.\n' ;;
+	probe) printf 'usage: qemu/vm probe\n\nSays which emulator and accelerator guests are run with here.\n' ;;
+	clean) printf 'usage: qemu/vm clean [results|work|all]\n\nwork (default): build folders; finished kernels, ccache and downloads stay. all: those\ntoo. Trees of qemu/vm tree always stay.\n' ;;
+	*) die "no command '$1'" "the commands: $(help_commands | tr '\n' ' ')" ;;
+	esac
+}
