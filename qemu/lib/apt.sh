@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash disable=SC2154,SC2034 # the parts share their variables
+# shellcheck shell=bash
 # A private apt root: packages of other Debian suites out of the machine's own mirror, with the signatures checked by
 # the machine's own Debian keyring, and without a change to the machine's apt configuration.
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash disable=SC2154,SC2034 # the parts share their variables
+# shellcheck shell=bash
 # The small commands: fetch, source-file, build, tree, refresh, clean. run, shell and test have files of their own.
 
 cmd_fetch() {

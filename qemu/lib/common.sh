@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash disable=SC2154,SC2034 # the parts share their variables
+# shellcheck shell=bash
 # What every part of the workshop uses: folders, messages, locks. Sourced by qemu/vm, which sets $top.
 
 kernel_series=${STASIS_KERNEL_SERIES:-6.12}

@@ -1,0 +1,293 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# One guest: its initramfs, its command line, its streams, its end.
+#
+# boot_* are what the user asked for, guest_* what came out:
+#   guest_status   the command's exit status, empty if it never ended
+#   guest_problem  why the run is not to be trusted, empty if all is well
+#   guest_dir      console.log, ktap, out, err, qemu.log of the run
+
+boot_defaults() {
+	boot_kernel=''
+	boot_cpu=max
+	boot_mem=2G
+	boot_smp=${STASIS_SMP:-1}
+	boot_append=''
+	boot_timeout=${1:-0}
+	boot_root=/
+	boot_shares=()
+	boot_env=()
+	boot_console=0
+	boot_allow_splat=0
+	boot_log=''
+	boot_tty=0
+}
+
+# boot_option ARGUMENTS...: takes one option. boot_taken is how many arguments that were, 0 for no option of a boot.
+boot_option() {
+	local name=$1 value
+
+	boot_taken=1
+	case $name in
+	--console) boot_console=1 && return ;;
+	--allow-splat) boot_allow_splat=1 && return ;;
+	--*=*) value=${name#*=} && name=${name%%=*} ;;
+	--kernel | --cpu | --mem | --smp | --append | --timeout | --root | --rw | --ro | --env | --log)
+		need_value "$@"
+		value=$2
+		boot_taken=2
+		;;
+	esac
+	case $name in
+	--kernel) boot_kernel=$value ;;
+	--cpu) boot_cpu=$value ;;
+	--mem) boot_mem=$value ;;
+	--smp) boot_smp=$value ;;
+	--append) boot_append+=" $value" ;;
+	--timeout) boot_timeout=$value ;;
+	--root) boot_root=$value ;;
+	--rw | --ro) boot_share "${name#--}" "$value" ;;
+	--env) boot_env+=("$value") ;;
+	--log) boot_log=$value ;;
+	*) boot_taken=0 && return ;;
+	esac
+	[[ $boot_timeout =~ ^[0-9]+$ ]] || die "--timeout '$boot_timeout' is not a number of seconds"
+	[[ $boot_smp =~ ^[1-9][0-9]*$ ]] || die "--smp '$boot_smp' is not a number of CPUs"
+}
+
+boot_share() {
+	local path
+
+	path=$(readlink -e "$2") && [ -d "$path" ] || die "--$1 '$2' is not a folder"
+	[[ $path != *,* && $path != *$'\n'* ]] || die "--$1 '$2': the emulator cannot share a folder with a comma in its name"
+	boot_shares+=("$1 $path")
+}
+
+# The initramfs holds nothing but init; built once per version of it.
+guest_initrd() {
+	local src=$top/qemu/guest/init.c key dir
+
+	key=$({ cat "$src"; gcc --version | head -n 1; } | hash_of)
+	dir=$cache/initrd/$key
+	if [ ! -e "$dir/initrd" ]; then
+		need_program gcc cpio
+		rm -rf "$dir.$$" && mkdir -p "$dir.$$/root/vm"
+		gcc -std=gnu11 -O2 -Wall -Wextra -static -s -o "$dir.$$/root/init" "$src" ||
+			die "could not compile $src" "a static C library is needed: libc6-dev"
+		(cd "$dir.$$/root" && find . | cpio -o -H newc -R 0:0 --quiet) >"$dir.$$/initrd" || die "cpio failed"
+		mv -T "$dir.$$" "$dir" 2>/dev/null || rm -rf "$dir.$$"
+	fi
+	printf '%s/initrd\n' "$dir"
+}
+
+# guest_orders DIR COMMAND...: appends to the initramfs what init is to do.
+guest_orders() {
+	local dir=$1 size share
+
+	shift
+	mkdir -p "$dir/cpio/vm"
+	printf '%s\0' "$@" >"$dir/cpio/vm/argv"
+	printf '%s\0' PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root LOGNAME=root \
+		SHELL=/bin/bash LANG=C.UTF-8 TERM="${TERM:-dumb}" STASIS_VM=1 "${boot_env[@]}" >"$dir/cpio/vm/env"
+	{
+		printf 'cwd %s\ntimeout %s\n' "$PWD" "$boot_timeout"
+		for share in "${boot_shares[@]}"; do printf '%s\n' "$share"; done
+		if [ "$boot_tty" = 1 ]; then
+			printf 'tty /dev/hvc0\n'
+			size=$(stty size 2>/dev/null) && printf 'rows %s\ncols %s\n' "${size% *}" "${size#* }"
+		fi
+	} >"$dir/cpio/vm/conf"
+	cat "$(guest_initrd)" >"$dir/initrd" && (cd "$dir/cpio" && find vm | cpio -o -H newc -R 0:0 --quiet) >>"$dir/initrd"
+}
+
+# The log level lets warnings through; an oops ends the guest instead of leaving locks behind that would hang it.
+guest_append() {
+	printf '%s' "console=ttyS0 loglevel=5 secretmem.enable=1 panic=-1 oops=panic unknown_nmi_panic=1" \
+		" rcupdate.rcu_cpu_stall_timeout=120" "${boot_append:+ $boot_append}"
+}
+
+# guest_arguments DIR BZIMAGE ACCEL: fills guest_args.
+guest_arguments() {
+	local dir=$1 image=$2 accel=$3 i=0 share port root=$boot_root
+
+	if [ "$root" = minimal ]; then root=$(minimal_root) || exit; fi
+	root=$(readlink -e "$root") && [ -d "$root" ] || die "--root '$boot_root' is not a folder"
+	[ "$accel" = kvm ] || accel=tcg,thread=multi
+	guest_args=(-machine pc -accel "$accel" -cpu "$boot_cpu" -m "$boot_mem" -smp "$boot_smp"
+		-nodefaults -no-reboot -display none
+		-kernel "$image" -initrd "$dir/initrd" -append "$(guest_append)"
+		-chardev "file,id=console,path=$dir/console.log" -serial chardev:console
+		-chardev "pipe,id=monitor,path=$dir/monitor" -mon chardev=monitor,mode=readline
+		# Without ioeventfd a port's data has reached its file when the guest's write returns.
+		-device virtio-serial-pci,ioeventfd=off,max_ports=8)
+	for port in out err ktap ctl; do
+		: >"$dir/$port"
+		guest_args+=(-chardev "file,id=$port,path=$dir/$port" -device "virtserialport,chardev=$port,name=stasis.$port")
+	done
+	if [ "$boot_tty" = 1 ]; then
+		guest_args+=(-chardev stdio,id=tty,signal=off,mux=on -device virtconsole,chardev=tty)
+	fi
+	guest_args+=(-fsdev "local,id=root,path=$root,security_model=none,readonly=on,multidevs=remap"
+		-device virtio-9p-pci,fsdev=root,mount_tag=root)
+	for share in "${boot_shares[@]}"; do
+		guest_args+=(-fsdev "local,id=share$i,path=${share#* },security_model=none,multidevs=remap$([ "${share%% *}" = rw ] || printf ',readonly=on')"
+			-device "virtio-9p-pci,fsdev=share$i,mount_tag=share$i")
+		i=$((i + 1))
+	done
+}
+
+# guest_watch DIR PID BOOT-LIMIT: ends a guest that does not reach its command, or does not end in time by itself.
+# An NMI makes the kernel print where it hangs.
+guest_watch() {
+	local dir=$1 pid=$2 limit=$3 start=$SECONDS reason=''
+
+	while [ -z "$reason" ] && kill -0 "$pid" 2>/dev/null; do
+		sleep 1
+		if [ ! -s "$dir/ctl" ]; then
+			[ $((SECONDS - start)) -lt "$limit" ] || reason="the guest did not come up within $limit s"
+		elif [ "$boot_timeout" -gt 0 ] && [ $((SECONDS - start)) -gt $((boot_timeout + limit)) ]; then
+			reason="the guest hangs: it did not end itself after its $boot_timeout s"
+		fi
+	done
+	[ -n "$reason" ] || return 0
+	printf '%s\n' "$reason" >"$dir/watchdog"
+	printf 'nmi\n' >"$dir/monitor.in" &
+	sleep 3
+	kill -9 "$pid" 2>/dev/null || true
+}
+
+guest_clean() {
+	[ -z "${guest_pid:-}" ] || kill "$guest_pid" 2>/dev/null || true
+	[ -z "${guest_helpers:-}" ] || kill "${guest_helpers[@]}" 2>/dev/null || true
+	[ -z "${guest_dir:-}" ] || [ -n "${STASIS_KEEP:-}" ] || rm -rf "$guest_dir"
+}
+
+# Lines of a kernel log that mean something is wrong with the kernel.
+guest_splats() {
+	tr -d '\r' <"$1" | grep -E -e 'WARNING: ' -e 'BUG: ' -e 'kernel BUG at' -e 'Oops: ' -e 'Kernel panic' -e 'INFO: task .* blocked' \
+		-e 'INFO: rcu.* (stall|detected)' -e 'INFO: possible ' -e 'INFO: trying to register non-static key' -e 'general protection fault' \
+		-e 'UBSAN: ' -e 'BUG kmalloc|BUG .*\(.*\): ' -e 'unable to handle' -e 'list_(add|del) corruption' -e 'ODEBUG: ' \
+		-e 'DEBUG_LOCKS_WARN_ON' -e 'kmemleak: [1-9]' -e 'blocked for more than' -e 'Bad page ' -e 'Bad rss-counter' || true
+}
+
+# guest_verdict DIR: reads how it ended out of ctl, watchdog and the log.
+guest_verdict() {
+	local dir=$1 last splats
+
+	guest_status=''
+	guest_problem=''
+	last=$(tail -n 1 "$dir/ctl")
+	splats=$(guest_splats "$dir/console.log" | head -n 20)
+	case $last in
+	'exit '*) guest_status=${last#exit } ;;
+	timeout) guest_problem="the command did not end within $boot_timeout s" ;;
+	'error '*) guest_problem="the guest's init failed: ${last#error }" ;;
+	start) guest_problem='the guest died while the command ran' ;;
+	*) guest_problem='the guest died before it came up' ;;
+	esac
+	[ ! -s "$dir/watchdog" ] || guest_problem=$(cat "$dir/watchdog")
+	if [ -n "$splats" ] && [ "$boot_allow_splat" = 0 ]; then
+		guest_problem+=${guest_problem:+$'\n'}"the kernel's log has:"$'\n'$splats
+	fi
+}
+
+# guest_run IMAGE COMMAND...: boots and runs; fills guest_status and guest_problem. Output goes to stdout and stderr
+# unless boot_quiet is set.
+guest_run() {
+	local image=$1 accel program limit=${boot_limit:-90}
+
+	shift
+	guest_dir=$(mktemp -d "${TMPDIR:-/tmp}/stasis-vm.XXXXXX") || exit 125
+	trap guest_clean EXIT
+	guest_helpers=()
+	accel=$(accelerator "$image") || exit
+	program=$(emulator_for "$boot_cpu" "$accel") || exit
+	guest_orders "$guest_dir" "$@" || die "could not write the initramfs in $guest_dir"
+	mkfifo "$guest_dir/monitor.in" "$guest_dir/monitor.out"
+	# Held open for reading and writing, so that the emulator does not wait for someone at the other end.
+	exec {guest_monitor}<>"$guest_dir/monitor.in" {guest_monitor_out}<>"$guest_dir/monitor.out"
+	guest_arguments "$guest_dir" "$image" "$accel"
+	: >"$guest_dir/console.log"
+	[ "$accel" = kvm ] || limit=${boot_limit:-180}
+	[[ $image != *debug* && $boot_kernel != debug ]] || limit=600
+
+	if [ "$boot_tty" = 1 ]; then
+		"$program" "${guest_args[@]}" <&0 2>"$guest_dir/qemu.log" &
+	else
+		"$program" "${guest_args[@]}" </dev/null >"$guest_dir/qemu.log" 2>&1 &
+	fi
+	guest_pid=$!
+	guest_watch "$guest_dir" "$guest_pid" "$limit" &
+	guest_helpers+=($!)
+	guest_streams "$guest_dir" "$guest_pid"
+	wait "$guest_pid" 2>/dev/null || true
+	guest_pid=''
+	guest_stream_wait
+	kill "${guest_helpers[@]}" 2>/dev/null || true
+	exec {guest_monitor}>&- {guest_monitor_out}>&-
+	guest_verdict "$guest_dir"
+	[ -z "$boot_log" ] || tr -d '\r' <"$guest_dir/console.log" >"$boot_log"
+}
+
+guest_streams() {
+	local dir=$1 pid=$2
+
+	guest_tails=()
+	[ -z "${boot_quiet:-}" ] || return 0
+	tail -s 0.05 -c +1 -f --pid="$pid" "$dir/out" &
+	guest_tails+=($!)
+	tail -s 0.05 -c +1 -f --pid="$pid" "$dir/err" >&2 &
+	guest_tails+=($!)
+	if [ "$boot_console" = 1 ]; then
+		tail -s 0.05 -c +1 -f --pid="$pid" "$dir/console.log" >&2 &
+		guest_tails+=($!)
+	fi
+}
+
+guest_stream_wait() {
+	[ ${#guest_tails[@]} -eq 0 ] || wait "${guest_tails[@]}" 2>/dev/null || true
+}
+
+# Shows why a guest failed: the log around the first sign of trouble, or its end.
+guest_show_problem() {
+	local dir=$1 first
+
+	say "error: $guest_problem"
+	if [ ! -s "$dir/console.log" ] && [ -s "$dir/qemu.log" ]; then
+		say "the emulator said:"
+		tail -n 20 "$dir/qemu.log" >&2
+		return
+	fi
+	first=$(guest_splats "$dir/console.log" | head -n 1)
+	say "the kernel's log:"
+	if [ -n "$first" ]; then
+		tr -d '\r' <"$dir/console.log" | grep -nF -m1 -e "$first" | cut -d: -f1 | {
+			read -r line
+			tr -d '\r' <"$dir/console.log" | sed -n "$((line > 15 ? line - 15 : 1)),$((line + 80))p"
+		} >&2
+	else
+		tr -d '\r' <"$dir/console.log" | tail -n 60 >&2
+	fi
+}
+
+# A folder with busybox and nothing else, with this checkout shared beside it: prints its name.
+minimal_root() {
+	local dir=$cache/minimal box d
+
+	box=$(command -v busybox) || die "--root minimal needs busybox" "apt-get install busybox-static"
+	if [ ! -e "$dir/bin/sh" ]; then
+		rm -rf "$dir.$$"
+		for d in bin sbin usr etc dev proc sys tmp run root lib lib64 mnt; do mkdir -p "$dir.$$/$d"; done
+		cp "$box" "$dir.$$/bin/busybox"
+		if ! "$box" | head -n 1 | grep -q BusyBox; then die "$box is not busybox"; fi
+		for d in $("$box" --list); do ln -sf busybox "$dir.$$/bin/$d"; done
+		# A busybox that is not static brings its libraries along.
+		ldd "$box" 2>/dev/null | grep -o '/[^ ]*' | while read -r d; do
+			mkdir -p "$dir.$$/$(dirname "$d")" && cp -L "$d" "$dir.$$/$d"
+		done
+		printf 'root:x:0:0:root:/root:/bin/sh\n' >"$dir.$$/etc/passwd"
+		printf 'root:x:0:\n' >"$dir.$$/etc/group"
+		rm -rf "$dir" && mv "$dir.$$" "$dir"
+	fi
+	printf '%s\n' "$dir"
+}

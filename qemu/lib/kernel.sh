@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash disable=SC2154,SC2034 # the parts share their variables
+# shellcheck shell=bash
 # Configuring and building kernels.
 #
 #   $cache/work/VERSION-NAME/     source and objects of stock, patched and debug; built incrementally

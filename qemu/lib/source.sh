@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash disable=SC2154,SC2034 # the parts share their variables
+# shellcheck shell=bash
 # The kernel source: Debian's linux-source package, kept until asked for a newer one so that builds stay warm.
 #
 #   $cache/source/VERSION/linux.tar.xz   as packaged

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash
+# qemu/vm test: the kselftests of selftests/kernel/ on several kernels.
+#
+#   build/kselftest/            laid out as a kernel's tools/testing/selftests, so that lib.mk and ../kselftest_harness.h work
+#   build/results/NAME/KERNEL/  TOPIC.ktap, TOPIC.log (the kernel's), TOPIC.out (what came beside KTAP), TOPIC.problem
+#   build/results/NAME.{txt,xml}
+
+tests_src=$top/selftests/kernel
+tests_build=$top/build/kselftest
+
+test_topics() {
+	local d
+
+	for d in "$tests_src"/*/; do
+		[ ! -e "$d/Makefile" ] || basename "$d"
+	done
+}
+
+# The tree whose headers the tests are built against: the first kernel of the run that is a tree of ours or the user's,
+# else the patched one, since the tests name what the patches add.
+test_header_tree() {
+	local kernel
+
+	for kernel in "$@"; do
+		if [ -d "$kernel" ] && [ -e "$kernel/Kbuild" ]; then
+			readlink -f "$kernel"
+			return
+		fi
+	done
+	kernel=patched
+	[ "$*" != debug ] || kernel=debug
+	kernel_build "$kernel" >/dev/null || exit
+	kernel_work_dir "$kernel"
+}
+
+# test_lay_out TREE TOPIC...: the sources beside the kernel's own lib.mk and harness.
+test_lay_out() {
+	local tree=$1 f topic
+
+	shift
+	mkdir -p "$tests_build"
+	for f in lib.mk kselftest.h kselftest_harness.h kselftest pidfd; do
+		ln -sfn "$tree/tools/testing/selftests/$f" "$tests_build/$f"
+	done
+	for f in "$tests_src"/*.h "$tests_src"/*.c; do put "$f" "$tests_build/$(basename "$f")"; done
+	for topic in "$@"; do
+		while read -r f; do
+			put "$tests_src/$topic/$f" "$tests_build/$topic/$f" || return
+			[ ! -x "$tests_src/$topic/$f" ] || chmod +x "$tests_build/$topic/$f"
+		done < <(cd "$tests_src/$topic" && find . -type f -printf '%P\n')
+	done
+}
+
+test_make() {
+	local topic=$1
+
+	shift
+	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS -u CFLAGS -u CPPFLAGS -u LDFLAGS -u LDLIBS make -s -C "$tests_build/$topic" "$@"
+}
+
+# Prints the names of a topic's test programs.
+test_programs() {
+	test_make "$1" --eval 'stasis-list: ; @printf "%s\n" $(notdir $(TEST_GEN_PROGS) $(TEST_CUSTOM_PROGS) $(TEST_PROGS))' stasis-list
+}
+
+# When the headers or the harness are another tree's, or newer, everything is compiled anew.
+test_compile() {
+	local tree=$1 topic stamp
+
+	shift
+	test_lay_out "$tree" "$@" || return
+	stamp=$(cd "$tree" && { printf '%s\n' "$tree"; find usr/include tools/testing/selftests/kselftest*.h -name '*.h' -printf '%P %T@\n' | sort; } | hash_of)
+	for topic in "$@"; do
+		if [ "$(cat "$tests_build/$topic/.headers" 2>/dev/null)" != "$stamp" ]; then test_make "$topic" clean || return; fi
+		printf '%s\n' "$stamp" >"$tests_build/$topic/.headers"
+		test_make "$topic" all || { printf 'the tests of %s do not build\n' "$topic"; return 1; }
+	done
+}
+
+# test_wishes TOPIC: options out of the topic's file `vm`, lines KEY=VALUE.
+test_wishes() {
+	local line key
+
+	[ -e "$tests_src/$1/vm" ] || return 0
+	while read -r line; do
+		line=${line%%#*}
+		line=${line%"${line##*[![:space:]]}"}
+		key=${line%%=*}
+		case $key in
+		'') ;;
+		cpu | mem | smp | append | timeout) printf '%s\n%s\n' "--$key" "${line#*=}" ;;
+		*) die "$tests_src/$1/vm: '$key' is none of: cpu, mem, smp, append, timeout" ;;
+		esac
+	done <"$tests_src/$1/vm"
+}
+
+# test_guest LABEL IMAGE KERNEL OUT TOPIC PROGRAM...: one topic on one kernel, in a guest.
+test_guest() (
+	label=$1 image=$2 kernel=$3 out=$4 topic=$5
+	shift 5
+	scale=1
+	boot_defaults 600
+	boot_smp=2
+	mapfile -t wishes < <(test_wishes "$topic")
+	set_boot_options "${wishes[@]}" "${test_options[@]}"
+	boot_kernel=$kernel
+	boot_quiet=1
+	# Checks of the debug kernel cost several times the time, emulation ten times.
+	[ "$(accelerator "$image")" = kvm ] || scale=4
+	if [ "$kernel" = debug ]; then
+		scale=$((scale * 4))
+		boot_timeout=$((boot_timeout * 4))
+	fi
+	rm -f "$out/$topic".*
+	guest_run "$image" /bin/sh "$top/qemu/guest/run-tests.sh" "$tests_build/$topic" "$topic" "$scale" "$@"
+	cp "$guest_dir/ktap" "$out/$topic.ktap"
+	cat "$guest_dir/out" "$guest_dir/err" >"$out/$topic.out"
+	tr -d '\r' <"$guest_dir/console.log" >"$out/$topic.log"
+	if [ -z "$guest_problem" ] && [ "$guest_status" != 0 ]; then guest_problem="run-tests.sh ended with status $guest_status"; fi
+	[ -n "$guest_problem" ] || exit 0
+	printf '%s\n' "$guest_problem" >"$out/$topic.problem"
+	guest_show_problem "$guest_dir"
+)
+
+set_boot_options() {
+	while [ $# -gt 0 ]; do
+		boot_option "$@"
+		[ "$boot_taken" -gt 0 ] || die "'$1' is no option of a guest"
+		shift "$boot_taken"
+	done
+}
+
+# Splits TOPIC/TEST arguments: fills test_wanted with topics, test_only with TOPIC/TEST.
+test_select() {
+	local arg topic known
+
+	known=$(test_topics)
+	test_wanted=()
+	test_only=()
+	for arg in "$@"; do
+		arg=${arg%/}
+		topic=${arg%%/*}
+		grep -qxF "$topic" <<<"$known" || die "no topic '$topic' in selftests/kernel" "topics: ${known//$'\n'/ }"
+		[[ " ${test_wanted[*]} " == *" $topic "* ]] || test_wanted+=("$topic")
+		[ "$topic" = "$arg" ] || test_only+=("$arg")
+	done
+	[ $# -gt 0 ] || mapfile -t test_wanted <<<"$known"
+	[ -n "${test_wanted[0]:-}" ] || die "selftests/kernel has no topics"
+}
+
+# The programs of a topic that this run is about.
+test_chosen() {
+	local topic=$1 all program only=()
+
+	all=$(test_programs "$topic") || return
+	for program in "${test_only[@]}"; do
+		[ "${program%%/*}" != "$topic" ] || only+=("${program#*/}")
+	done
+	if [ ${#only[@]} -eq 0 ]; then
+		printf '%s\n' "$all"
+		return
+	fi
+	for program in "${only[@]}"; do
+		grep -qxF "$program" <<<"$all" || die "topic $topic has no test '$program'" "its tests: ${all//$'\n'/ }"
+		printf '%s\n' "$program"
+	done
+}
+
+test_parse() {
+	test_kernels=()
+	test_options=()
+	test_set=selftests
+	test_list=0
+	test_arguments=()
+	boot_defaults
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--list) test_list=1 && shift ;;
+		--set) need_value "$@" && test_set=$2 && shift 2 ;;
+		--set=*) test_set=${1#*=} && shift ;;
+		--kernel) need_value "$@" && test_kernels+=("$2") && shift 2 ;;
+		--kernel=*) test_kernels+=("${1#*=}") && shift ;;
+		-*)
+			boot_option "$@"
+			[ "$boot_taken" -gt 0 ] || die "test: unknown option '$1'" "see: qemu/vm test --help"
+			test_options+=("${@:1:boot_taken}")
+			shift "$boot_taken"
+			;;
+		*) test_arguments+=("$1") && shift ;;
+		esac
+	done
+	if [ ${#test_kernels[@]} -eq 0 ]; then read -ra test_kernels <<<"${KERNEL:-stock patched}"; fi
+	[[ $test_set =~ ^[A-Za-z0-9._-]+$ ]] || die "--set '$test_set' is not a plain name"
+}
+
+cmd_test() {
+	local kernel image label topic tree out columns=() programs
+
+	test_parse "$@"
+	test_select "${test_arguments[@]}"
+	need_program python3
+	tree=$(test_header_tree "${test_kernels[@]}") || exit
+	logged "$cache/log/kselftest.log" "building the tests of: ${test_wanted[*]}" test_compile "$tree" "${test_wanted[@]}" || exit 125
+	if [ "$test_list" = 1 ]; then
+		for topic in "${test_wanted[@]}"; do test_chosen "$topic" | sed "s,^,$topic/,"; done
+		return
+	fi
+	rm -rf "${results:?}/$test_set" "$results/$test_set".{txt,xml}
+	for kernel in "${test_kernels[@]}"; do
+		image=$(kernel_image "$kernel") || exit
+		label=$(kernel_label "$kernel")
+		columns+=("$label")
+		out=$results/$test_set/$label
+		mkdir -p "$out"
+		for topic in "${test_wanted[@]}"; do
+			programs=$(test_chosen "$topic") || exit 125
+			mapfile -t programs <<<"$programs"
+			say "$label: running $topic (${#programs[@]} programs)"
+			test_guest "$label" "$image" "$kernel" "$out" "$topic" "${programs[@]}" || exit 125
+		done
+	done
+	python3 "$top/qemu/report.py" "$results/$test_set" "${columns[@]}"
+}

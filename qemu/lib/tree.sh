@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# shellcheck shell=bash disable=SC2154,SC2034 # the parts share their variables
+# shellcheck shell=bash
 # A git tree of the kernel with the series applied, and the way back from its commits to kernel-patches/.
 #
 # Each commit carries a git note that names its patch file. git carries notes along when commits are amended or rebased

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Targets that need a kernel of their own. KERNEL, TOPICS and VM_FLAGS go through to qemu/vm.
+
+VM := qemu/vm
+TOPICS ?=
+VM_FLAGS ?=
+
+# The kernel selftests on the stock and on the patched kernel.
+vm-test: deps
+	$(VM) test $(VM_FLAGS) $(TOPICS)
+
+# The same on a kernel with lockdep, KASAN and other checks, which takes long to build and to run.
+test-debug: deps
+	$(VM) test --kernel debug --set debug $(VM_FLAGS) $(TOPICS)
+
+vm-build: deps
+	$(VM) build
+
+lint-vm:
+	cd qemu && shellcheck -x vm host-fits lib/*.sh guest/*.sh
+lint: lint-vm
+
+.PHONY: vm-test test-debug vm-build lint-vm

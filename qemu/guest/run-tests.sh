@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Runs in the guest: run-tests.sh DIR TOPIC SCALE PROGRAM... runs the test programs in DIR and writes KTAP to the port.
+# What a program prints is nested below its own line; its time limit is that of kselftest's file `settings` times SCALE.
+dir=$1
+topic=$2
+scale=$3
+shift 3
+cd "$dir" || exit 1
+exec 4>/run/stasis/ktap || exit 1
+
+limit=45
+# shellcheck disable=SC1091
+[ ! -e settings ] || limit=$(sed -n 's/^timeout=\([0-9]*\).*/\1/p' settings)
+limit=$((${limit:-45} * scale))
+# kselftest's way of saying 'no limit'.
+[ "$limit" -ne 0 ] || limit=86400
+
+# KTAP lines are nested by two spaces, everything else becomes a diagnostic.
+nest() {
+	sed -u -E -e 's/\r$//' -e 's/^TAP version 13$/KTAP version 1/' -e '/^ *(ok |not ok |1\.\.[0-9]|#|KTAP version)/!s/^/# /' -e 's/^/  /'
+}
+
+echo "KTAP version 1" >&4
+echo "1..$#" >&4
+n=0
+for program in "$@"; do
+	n=$((n + 1))
+	# Splats can be told apart by the test during which they came.
+	echo "stasis: $topic/$program" >/dev/kmsg
+	{
+		{
+			timeout -k 5 "$limit" "./$program" 2>&1 </dev/null
+			echo $? >/run/stasis/status
+		} | nest >&4
+	}
+	status=$(cat /run/stasis/status)
+	case $status in
+	0) echo "ok $n $program" >&4 ;;
+	4) echo "ok $n $program # SKIP" >&4 ;;
+	124 | 137) echo "not ok $n $program # TIMEOUT after $limit seconds" >&4 ;;
+	*) echo "not ok $n $program # exit=$status" >&4 ;;
+	esac
+done
+exit 0
