@@ -26,6 +26,8 @@ struct file {
 	const struct resource *res; /* its kind; never NULL in a loaded checkpoint */
 	unsigned int n_uses;	    /* descriptors, vmas, cwd, root, exe that name it */
 	void *data;		    /* the kind's own, freed by res->forget */
+	pid_t holder_pid;	    /* at dump: a task that has it, */
+	int holder_fd;		    /* and its descriptor there; -1: none (mapped, cwd ...) */
 };
 
 struct fd {

@@ -16,9 +16,8 @@
 
 #include "model/model.h"
 
-struct dump;
-struct dump_task;
 struct program;
+struct tracee;
 struct plan;
 struct plan_slot;
 struct run;
@@ -26,11 +25,13 @@ struct run;
 /* One thread's questions during dump. */
 struct ask {
 	struct run *run;
-	struct dump_task *dt;
-	struct thread *thread;
-	bool leader;	      /* asks and answers per process as well */
-	struct program *prog; /* where ask() appends its ops */
-	void *mine;	      /* what this attribute's ask() keeps for its answer() */
+	struct checkpoint *cp;
+	struct thread *thread; /* its core is what is filled */
+	int procfd;	       /* /proc/PID */
+	struct tracee *tracee; /* stopped */
+	bool leader;	       /* asks and answers per process as well */
+	struct program *prog;  /* where ask() appends its ops; NULL from ask() is -ENOSPC */
+	void *mine; /* what this attribute's ask() keeps for its answer(), in the arena */
 };
 
 struct attribute {

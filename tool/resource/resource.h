@@ -16,7 +16,8 @@
 #include "model/model.h"
 #include "restore/operand.h"
 
-struct dump;
+struct collect; /* resource/collect.h */
+struct run;
 struct plan;
 struct plan_slot;
 
@@ -43,10 +44,10 @@ struct resource {
 	 * Fill f->msg with the kind's message. Refuse here, before anything was
 	 * changed, what cannot be restored. Called once per description.
 	 */
-	int (*collect)(struct dump *d, const struct fd_probe *p, struct file *f);
+	int (*collect)(struct collect *c, const struct fd_probe *p, struct file *f);
 	/* Write further images (contents of pipes, inodes of memfds); once per dump, may be NULL.
 	 */
-	int (*save)(struct dump *d);
+	int (*save)(struct collect *c);
 	/* Restore: read further images, link files; once per restore, may be NULL. */
 	int (*load)(struct run *run, struct checkpoint *cp);
 	/*

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "resource/collect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kernel/proc.h"
+#include "lib/cleanup.h"
+
+#ifndef F_GETOWNER_UIDS
+#define F_GETOWNER_UIDS 17
+#endif
+
+struct shmem *collect_shmem(struct collect *c, const struct fd_probe *p, bool *is_new)
+{
+	struct shmem *s;
+
+	vec_for_each (&c->shmems, s) {
+		if (s->dev == p->st.st_dev && s->ino == p->st.st_ino) {
+			*is_new = false;
+			return s;
+		}
+	}
+	s = vec_add(&c->shmems);
+	if (!s)
+		return NULL;
+	s->dev = p->st.st_dev;
+	s->ino = p->st.st_ino;
+	s->size = p->st.st_size;
+	s->id = ++c->last_shmem_id;
+	s->image = IMG_SHMEM_PAGEMAP;
+	s->pid = p->pid;
+	s->fd = p->fd;
+	*is_new = true;
+	return s;
+}
+
+FownEntry *collect_fown(const struct fd_probe *p)
+{
+	FownEntry *e = malloc(sizeof(*e));
+	struct f_owner_ex owner = {};
+	uid_t uids[2] = {};
+	int sig;
+
+	if (!e)
+		return NULL;
+	fown_entry__init(e);
+	/* An O_PATH descriptor knows none of this. */
+	if (p->fd < 0 || fcntl(p->local, F_GETOWN_EX, &owner) || owner.pid == 0)
+		return e;
+	fcntl(p->local, F_GETOWNER_UIDS, uids);
+	sig = fcntl(p->local, F_GETSIG);
+	e->uid = uids[0];
+	e->euid = uids[1];
+	e->signum = sig > 0 ? sig : 0;
+	/* The image has enum pid_type of the kernel: thread, process (0 and 1), group. */
+	e->pid_type = owner.type == F_OWNER_TID ? 0 : owner.type == F_OWNER_PID ? 1 : 2;
+	e->pid = owner.pid;
+	return e;
+}
+
+uint64_t probe_number(const struct fd_probe *p, const char *key, int base)
+{
+	const char *v = proc_field(p->fdinfo, key);
+
+	return v ? strtoull(v, NULL, base) : 0;
+}
+
+int file_local(const struct file *f)
+{
+	_cleanup_close_ int pidfd = syscall(SYS_pidfd_open, f->holder_pid, 0);
+	int fd;
+
+	if (pidfd < 0)
+		return -errno;
+	fd = syscall(SYS_pidfd_getfd, pidfd, f->holder_fd, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+const char *probe_name(const struct fd_probe *p, char *buf, size_t size)
+{
+	if (p->fd >= 0)
+		snprintf(buf, size, "task %d: descriptor %d (%.500s)", p->pid, p->fd, p->link);
+	else
+		snprintf(buf, size, "task %d: %.500s", p->pid, p->link);
+	return buf;
+}
+
+int refuse_probe(struct collect *c, const struct fd_probe *p, const char *what, const char *hint)
+{
+	char name[600];
+
+	fail_text(&c->run->err, -EOPNOTSUPP, "%s is %s, which cannot be dumped",
+		  probe_name(p, name, sizeof(name)), what);
+	return fail_hint(&c->run->err, "%s", hint);
+}

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What kinds of descriptors have in common at dump. */
+#ifndef STASIS_RESOURCE_COLLECT_H
+#define STASIS_RESOURCE_COLLECT_H
+
+#include <stdint.h>
+
+#include "lib/run.h"
+#include "resource/resource.h"
+
+/* A shared memory object whose contents go into an image of their own. */
+struct shmem {
+	uint64_t dev, ino;
+	enum image_id image; /* IMG_SHMEM_PAGEMAP or IMG_SECRETMEM_PAGEMAP */
+	uint32_t id;	     /* number of that image */
+	uint64_t size;	     /* bytes */
+	pid_t pid;	     /* a task that has it open at fd, or mapped at addr */
+	int fd;		     /* -1: mapped only */
+	uint64_t addr, end;  /* a mapping of it; 0 while none is known */
+	uint64_t pgoff;	     /* bytes, of that mapping */
+};
+
+/* What collect() and save() of a resource work with. */
+struct collect {
+	struct run *run;
+	struct checkpoint *cp;
+	VEC(struct shmem) shmems;
+	uint32_t last_shmem_id;
+};
+
+/*
+ * The object with the probe's device and inode, added on first use (then
+ * *is_new). The address stays valid until the next call. NULL: no memory.
+ */
+struct shmem *collect_shmem(struct collect *c, const struct fd_probe *p, bool *is_new);
+
+/* Owner and signal (F_SETOWN, F_SETSIG); NULL when there is no memory. */
+FownEntry *collect_fown(const struct fd_probe *p);
+
+/* A number of fdinfo ("eventfd-count"); base as strtoull. 0 when it is missing. */
+uint64_t probe_number(const struct fd_probe *p, const char *key, int base);
+
+/* Our own descriptor of a collected description, from the task that it was found in. Caller closes.
+ */
+int file_local(const struct file *f);
+
+/* "task 12: descriptor 3 (pipe:[77])" */
+const char *probe_name(const struct fd_probe *p, char *buf, size_t size);
+
+/* Refuse to dump it: says which, what it is, and the hint. Returns -EOPNOTSUPP. */
+int refuse_probe(struct collect *c, const struct fd_probe *p, const char *what, const char *hint);
+
+#endif
