@@ -19,6 +19,8 @@ const struct command commands[] = {
 	{"check", CMD_CHECK, "[--feature NAME] [--json]",
 	 "show what this kernel can do for checkpoint and restore", .run = cmd_check},
 #endif
+	{"monitor", CMD_OTHER, "start|stop|status|show [PID] [--limit N] [--json]",
+	 "remember who was born of whom after parents have exited", .own = cmd_monitor},
 	{"help", CMD_HELP, "[COMMAND] [--man | --completion]", "print help", .run = cmd_help},
 	/* Known from criu(8). */
 	{"pre-dump", CMD_PRE_DUMP, "-t PID [OPTION...]", "dump memory ahead of a dump",
