@@ -12,8 +12,8 @@ const struct command commands[] = {
 #if __has_include("restore/restore.h")
 	{"restore", CMD_RESTORE, "[OPTION...] [--exec-cmd -- COMMAND...]",
 	 "restore a tree of tasks from a checkpoint", .run = cmd_restore, .needs_images = true},
-	{"plan", CMD_PLAN, "[OPTION...]", "print the steps that restore would take", .run = cmd_plan,
-	 .needs_images = true},
+	{"plan", CMD_PLAN, "[OPTION...]", "print the steps that restore would take",
+	 .run = cmd_plan, .needs_images = true},
 #endif
 #if __has_include("kernel/features.h")
 	{"check", CMD_CHECK, "[--feature NAME] [--json]",

@@ -8,6 +8,7 @@
 #include "cli/help.h"
 #include "cli/parse.h"
 #include "cli/session.h"
+#include "kernel/features.h"
 #include "lib/run.h"
 
 /* Output that could not be written was not done. */
@@ -35,6 +36,8 @@ static int run_command(struct run *run, struct parsed *p)
 	run->opt.exec_cmd = run->opt.exec ? run->opt.args : NULL;
 
 	r = session_open(run, command);
+	if (!r && run->opt.features_set)
+		r = features_override(run->features, run->opt.features_set, &run->err);
 	if (!r)
 		r = command->run(run);
 	r = session_report(run, command, r);
@@ -77,7 +80,9 @@ static int start(int argc, char **argv, struct run *run, struct parsed *p)
 
 int main(int argc, char **argv)
 {
-	struct run run = {.images_dirfd = -1, .work_dirfd = -1, .log = {.fd = -1}};
+	struct features features = {0};
+	struct run run = {
+		.images_dirfd = -1, .work_dirfd = -1, .log = {.fd = -1}, .features = &features};
 	struct parsed p = {0};
 	int status;
 

@@ -18,10 +18,10 @@ struct run {
 	struct options opt;
 	struct log log;
 	struct error err;
-	int images_dirfd;      /* -D */
-	int work_dirfd;	       /* -W, or the images folder */
-	struct timespec start; /* CLOCK_MONOTONIC; --timeout counts from here */
-	const struct features *features;
+	int images_dirfd;	   /* -D */
+	int work_dirfd;		   /* -W, or the images folder */
+	struct timespec start;	   /* CLOCK_MONOTONIC; --timeout counts from here */
+	struct features *features; /* never NULL; filled as it is asked */
 };
 
 #endif
