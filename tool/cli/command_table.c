@@ -21,6 +21,8 @@ const struct command commands[] = {
 #endif
 	{"monitor", CMD_OTHER, "start|stop|status|show [PID] [--limit N] [--json]",
 	 "remember who was born of whom after parents have exited", .own = cmd_monitor},
+	{"crit", CMD_OTHER, "decode|encode|info|show|x [OPTION...]",
+	 "look into image files, as crit", .own = cmd_crit},
 	{"help", CMD_HELP, "[COMMAND] [--man | --completion]", "print help", .run = cmd_help},
 	/* Known from criu(8). */
 	{"pre-dump", CMD_PRE_DUMP, "-t PID [OPTION...]", "dump memory ahead of a dump",

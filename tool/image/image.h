@@ -58,6 +58,8 @@ void image_name(enum image_id id, uint64_t n, char *buf, size_t size);
 
 /* The kind whose files start so, never a raw one; NULL when there is none. */
 const struct image_kind *image_kind_of_magic(enum image_head head, uint32_t magic);
+/* The kind that has files of this name (without folder); NULL when there is none. */
+const struct image_kind *image_kind_of_name(const char *name);
 
 /* --- writing ---------------------------------------------------------- */
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -45,6 +46,32 @@ const struct image_kind *image_kind_of_magic(enum image_head head, uint32_t magi
 	for (int i = 0; i < IMG_COUNT; i++)
 		if (image_kinds[i].magic == magic && image_kinds[i].head == head &&
 		    image_kinds[i].entry)
+			return &image_kinds[i];
+	return NULL;
+}
+
+/* Does @name come out of @format? */
+static bool is_name_of(const char *format, const char *name)
+{
+	const char *conv = strchr(format, '%'), *rest, *digits;
+	size_t n = 0;
+
+	if (!conv)
+		return !strcmp(format, name);
+	if (strncmp(format, name, conv - format))
+		return false;
+	rest = strpbrk(conv, "udx") + 1;
+	digits = name + (conv - format);
+	while (rest[-1] == 'x' ? isxdigit((unsigned char)digits[n])
+			       : isdigit((unsigned char)digits[n]))
+		n++;
+	return n && !strcmp(digits + n, rest);
+}
+
+const struct image_kind *image_kind_of_name(const char *name)
+{
+	for (int i = 0; i < IMG_COUNT; i++)
+		if (is_name_of(image_kinds[i].format, name))
 			return &image_kinds[i];
 	return NULL;
 }
