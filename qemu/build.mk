@@ -17,7 +17,12 @@ vm-build: deps
 	$(VM) build
 
 lint-vm:
-	cd qemu && shellcheck -x vm host-fits lib/*.sh guest/*.sh
+	cd qemu && shellcheck -x vm host-fits selftest/run lib/*.sh guest/*.sh
 lint: lint-vm
 
 .PHONY: vm-test test-debug vm-build lint-vm
+
+# The workshop's own tests; with guests they take a few minutes more.
+vm-selftest: deps
+	qemu/selftest/run --guests
+.PHONY: vm-selftest

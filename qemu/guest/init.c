@@ -412,15 +412,58 @@ run_command(struct guest *g, char **argv, char **env, const int ends[2])
 	_exit(errno == ENOENT ? 127 : 126);
 }
 
-/* Puts what every task and CPU is doing into the kernel's log, for the reader of a timeout. */
+/* Puts what the CPUs and the blocked tasks do into the kernel's log. */
+static void log_cpus(void)
+{
+	int trigger = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
+
+	(void)!write(trigger, "9", 1);
+	(void)!write(trigger, "l", 1);
+	(void)!write(trigger, "w", 1);
+	close(trigger);
+}
+
+/* Puts where one task of user space is in the kernel into the kernel's log. */
+static void log_task(FILE *log, const char *pid)
+{
+	char path[300], *comm, *command, *stack, *save = NULL, *line;
+
+	snprintf(path, sizeof(path), "/proc/%s/cmdline", pid);
+	command = read_file(path, NULL);
+	snprintf(path, sizeof(path), "/proc/%s/comm", pid);
+	comm = read_file(path, NULL);
+	snprintf(path, sizeof(path), "/proc/%s/stack", pid);
+	stack = read_file(path, NULL);
+	/* Kernel threads have no command line. */
+	if (command && *command && comm && stack) {
+		fprintf(log, "<4>init: task %s, %s", pid, comm);
+		fflush(log);
+		for (line = strtok_r(stack, "\n", &save); line;
+		     line = strtok_r(NULL, "\n", &save)) {
+			fprintf(log, "<4>init:   %s\n", line);
+			fflush(log);
+		}
+	}
+	free(comm);
+	free(command);
+	free(stack);
+}
+
+/* For the reader of a timeout. Each write to kmsg becomes a record, so lines are flushed singly. */
 static void log_tasks(void)
 {
-	int level = open("/proc/sysrq-trigger", O_WRONLY | O_CLOEXEC);
+	FILE *log = fopen("/dev/kmsg", "w");
+	DIR *d = opendir("/proc");
+	struct dirent *e;
 
-	(void)!write(level, "9", 1);
-	(void)!write(level, "l", 1);
-	(void)!write(level, "t", 1);
-	close(level);
+	log_cpus();
+	while (log && d && (e = readdir(d)))
+		if (atoi(e->d_name) > 1)
+			log_task(log, e->d_name);
+	if (d)
+		closedir(d);
+	if (log)
+		fclose(log);
 }
 
 /* Reaps whatever has ended. Returns true and the status if the command was among it. */

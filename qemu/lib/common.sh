@@ -5,7 +5,7 @@
 kernel_series=${STASIS_KERNEL_SERIES:-6.12}
 cache=${STASIS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stasis}
 results=${STASIS_RESULTS:-$top/build/results}
-patch_dir=$top/kernel-patches/$kernel_series
+patch_dir=${STASIS_PATCHES:-$top/kernel-patches}/$kernel_series
 vm_verbose=${V:-0}
 
 say() {

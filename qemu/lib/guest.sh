@@ -102,7 +102,7 @@ guest_orders() {
 
 # The log level lets warnings through; an oops ends the guest instead of leaving locks behind that would hang it.
 guest_append() {
-	printf '%s' "console=ttyS0 loglevel=5 secretmem.enable=1 panic=-1 oops=panic unknown_nmi_panic=1" \
+	printf '%s' "console=ttyS0 loglevel=5 secretmem.enable=1 panic=-1 oops=panic unknown_nmi_panic=1 printk.devkmsg=on" \
 		" rcupdate.rcu_cpu_stall_timeout=120" "${boot_append:+ $boot_append}"
 }
 

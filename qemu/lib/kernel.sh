@@ -3,7 +3,7 @@
 # Configuring and building kernels.
 #
 #   $cache/work/VERSION-NAME/     source and objects of stock, patched and debug; built incrementally
-#   $cache/kernel/KEY/            what a build gave (bzImage, System.map, config); KEY is a hash of all that went in
+#   $cache/kernel/KEY/            what a build gave (bzImage, System.map, config, tree/); KEY is a hash of all that went in
 #   $cache/ccache/                shared by all of them
 #
 # Kernels are built inside their source folder: all paths are then relative, and an object compiled in one tree is a
@@ -11,7 +11,7 @@
 
 kernel_names='stock patched debug'
 # Raised when the way of building changes so that kernels built before are not to be used.
-kernel_recipe=1
+kernel_recipe=2
 
 kernel_make() {
 	local dir=$1 release=$2
@@ -115,10 +115,11 @@ patched_files() {
 # kernel_apply_series DIR NAME: makes DIR the stock source plus the series, and touches only files that really change.
 # Patches must apply without fuzz (offsets are fine).
 kernel_apply_series() {
-	local dir=$1 name=$2 stock scratch patches f
+	local dir=$1 name=$2 stock scratch list patches=() f
 
 	stock=$(source_dir)/linux
-	mapfile -t patches < <(kernel_patches "$name")
+	list=$(kernel_patches "$name") || return
+	[ -z "$list" ] || mapfile -t patches <<<"$list"
 	scratch=$(mktemp -d "$cache/series.XXXXXX") || return
 	patched_files "${patches[@]}" >"$scratch/touched"
 	mkdir "$scratch/new"
@@ -168,7 +169,20 @@ kernel_store() {
 		cp "$dir/arch/x86/boot/bzImage" "$dir/System.map" "$out.new/" &&
 		cp "$dir/.config" "$out.new/config" &&
 		cp "$log" "$out.new/build.log" &&
+		kernel_store_tree "$dir" "$out.new/tree" &&
 		rm -rf "$out" && mv "$out.new" "$out"
+}
+
+# What kselftests are built with, laid out as in a kernel tree: uapi headers, lib.mk and the harness.
+kernel_store_tree() {
+	local dir=$1 tree=$2 tests=tools/testing/selftests
+
+	mkdir -p "$tree/usr" "$tree/tools/include" "$tree/$tests/pidfd" &&
+		cp -r "$dir/usr/include" "$tree/usr/" &&
+		cp -r "$dir/tools/include/uapi" "$tree/tools/include/" &&
+		cp -r "$dir/$tests"/{lib.mk,kselftest.h,kselftest_harness.h,kselftest} "$tree/$tests/" &&
+		cp "$dir/$tests"/pidfd/*.h "$tree/$tests/pidfd/" &&
+		find "$tree/usr/include" -name '.*' -type f -delete
 }
 
 kernel_build_locked() {

@@ -55,6 +55,7 @@ cmd_shell() {
 		[ "$boot_taken" -gt 0 ] || die "shell: unknown option '$1'" "see: qemu/vm shell --help"
 		shift "$boot_taken"
 	done
+	[ -t 0 ] || die "shell: standard input is not a terminal" "to run one command: qemu/vm run -- COMMAND"
 	[ $# -gt 0 ] || set -- /bin/bash -l
 	boot_kernel=$(run_kernel)
 	image=$(kernel_image "$boot_kernel") || exit

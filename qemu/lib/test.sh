@@ -6,8 +6,8 @@
 #   build/results/NAME/KERNEL/  TOPIC.ktap, TOPIC.log (the kernel's), TOPIC.out (what came beside KTAP), TOPIC.problem
 #   build/results/NAME.{txt,xml}
 
-tests_src=$top/selftests/kernel
-tests_build=$top/build/kselftest
+tests_src=${STASIS_TOPICS:-$top/selftests/kernel}
+tests_build=$results/../kselftest
 
 test_topics() {
 	local d
@@ -30,8 +30,8 @@ test_header_tree() {
 	done
 	kernel=patched
 	[ "$*" != debug ] || kernel=debug
-	kernel_build "$kernel" >/dev/null || exit
-	kernel_work_dir "$kernel"
+	kernel=$(kernel_build "$kernel") || exit
+	printf '%s/tree\n' "$kernel"
 }
 
 # test_lay_out TREE TOPIC...: the sources beside the kernel's own lib.mk and harness.
@@ -70,11 +70,11 @@ test_compile() {
 
 	shift
 	test_lay_out "$tree" "$@" || return
-	stamp=$(cd "$tree" && { printf '%s\n' "$tree"; find usr/include tools/testing/selftests/kselftest*.h -name '*.h' -printf '%P %T@\n' | sort; } | hash_of)
+	stamp=$(cd "$tree" && find usr/include tools/testing/selftests/kselftest*.h -name '*.h' -type f -print0 | sort -z | xargs -0 cat | hash_of)
 	for topic in "$@"; do
 		if [ "$(cat "$tests_build/$topic/.headers" 2>/dev/null)" != "$stamp" ]; then test_make "$topic" clean || return; fi
 		printf '%s\n' "$stamp" >"$tests_build/$topic/.headers"
-		test_make "$topic" all || { printf 'the tests of %s do not build\n' "$topic"; return 1; }
+		test_make "$topic" -j"${JOBS:-$(nproc)}" all || { printf 'the tests of %s do not build\n' "$topic"; return 1; }
 	done
 }
 
@@ -141,12 +141,12 @@ test_select() {
 	for arg in "$@"; do
 		arg=${arg%/}
 		topic=${arg%%/*}
-		grep -qxF "$topic" <<<"$known" || die "no topic '$topic' in selftests/kernel" "topics: ${known//$'\n'/ }"
+		grep -qxF "$topic" <<<"$known" || die "no topic '$topic' in $tests_src" "topics: ${known//$'\n'/ }"
 		[[ " ${test_wanted[*]} " == *" $topic "* ]] || test_wanted+=("$topic")
 		[ "$topic" = "$arg" ] || test_only+=("$arg")
 	done
 	[ $# -gt 0 ] || mapfile -t test_wanted <<<"$known"
-	[ -n "${test_wanted[0]:-}" ] || die "selftests/kernel has no topics"
+	[ -n "${test_wanted[0]:-}" ] || die "$tests_src has no topics"
 }
 
 # The programs of a topic that this run is about.
