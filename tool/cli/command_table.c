@@ -4,21 +4,29 @@
 #include "cli/commands.h"
 #include "cli/table.h"
 
-const struct command commands[] = {
+/* Their layers may not be there yet. */
 #if __has_include("dump/dump.h")
-	{"dump", CMD_DUMP, "-t PID [OPTION...]", "checkpoint a tree of tasks", .run = cmd_dump,
-	 .needs_images = true},
+#define CMD_DUMP_RUN cmd_dump
+#else
+#define CMD_DUMP_RUN NULL
 #endif
 #if __has_include("restore/restore.h")
-	{"restore", CMD_RESTORE, "[OPTION...] [--exec-cmd -- COMMAND...]",
-	 "restore a tree of tasks from a checkpoint", .run = cmd_restore, .needs_images = true},
-	{"plan", CMD_PLAN, "[OPTION...]", "print the steps that restore would take",
-	 .run = cmd_plan, .needs_images = true},
+#define CMD_RESTORE_RUN cmd_restore
+#define CMD_PLAN_RUN	cmd_plan
+#else
+#define CMD_RESTORE_RUN NULL
+#define CMD_PLAN_RUN	NULL
 #endif
-#if __has_include("kernel/features.h")
+
+const struct command commands[] = {
+	{"dump", CMD_DUMP, "-t PID [OPTION...]", "checkpoint a tree of tasks", .run = CMD_DUMP_RUN,
+	 .needs_images = true},
+	{"restore", CMD_RESTORE, "[OPTION...] [--exec-cmd -- COMMAND...]",
+	 "restore a tree of tasks from a checkpoint", .run = CMD_RESTORE_RUN, .needs_images = true},
+	{"plan", CMD_PLAN, "[OPTION...]", "print the steps that restore would take",
+	 .run = CMD_PLAN_RUN, .needs_images = true},
 	{"check", CMD_CHECK, "[--feature NAME] [--json]",
 	 "show what this kernel can do for checkpoint and restore", .run = cmd_check},
-#endif
 	{"monitor", CMD_OTHER, "start|stop|status|show [PID] [--limit N] [--json]",
 	 "remember who was born of whom after parents have exited", .own = cmd_monitor},
 	{"crit", CMD_OTHER, "decode|encode|info|show|x [OPTION...]",

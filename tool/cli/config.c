@@ -83,7 +83,7 @@ static int take_line(struct config *c, char *s)
 	    !strcmp(row->name, "no-default-config") || !(row->on & ~(unsigned int)CMD_HELP))
 		return fail_config(c, "option '%s' cannot stand in a configuration file",
 				   row->name);
-	s = name + len;
+	s = name + len + strspn(name + len, BLANK);
 	r = cut_argument(c, s + (*s == '='), &arg);
 	if (r)
 		return r;
@@ -110,7 +110,7 @@ static int read_file(const char *path, bool needed, struct options *opt, struct 
 	size_t room = 0;
 	int r = 0;
 
-	if (!f && (errno == ENOENT || errno == ENOTDIR) && !needed)
+	if (!f && !needed && (errno == ENOENT || errno == ENOTDIR || errno == EACCES))
 		return 0;
 	if (!f)
 		return fail(err, -errno, "configuration file %s", path);

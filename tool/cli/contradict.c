@@ -18,11 +18,11 @@ static int check_command(const struct parsed *p, struct error *err)
 	if (row == option_rows + n_option_rows)
 		return 0;
 	for (i = 0; i < n_commands; i++)
-		if (row->on & commands[i].bit && commands[i].run)
+		if (row->on & commands[i].bit & ~(CMD_OTHER | CMD_PRE_DUMP))
 			n += snprintf(on + n, n < sizeof(on) ? sizeof(on) - n : 0, "%s%s",
 				      n ? ", " : "", commands[i].name);
 	return fail_text(err, -EINVAL, "option --%s is not one of '%s'; it belongs to: %s",
-			 row->name, p->command->name, *on ? on : "commands not supported yet");
+			 row->name, p->command->name, *on ? on : "no command yet");
 }
 
 static int check_exec(const struct options *opt, const struct parsed *p, struct error *err)

@@ -60,8 +60,14 @@ static int start(int argc, char **argv, struct run *run, struct parsed *p)
 		puts("stasis " STASIS_VERSION);
 		return EXIT_SUCCESS;
 	}
-	if (p->command && p->command->own)
+	if (p->command && p->command->own) {
+		if (p->own_from > 1) {
+			fail_text(&run->err, -EINVAL, "options of '%s' come after it",
+				  p->command->name);
+			return usage_report(&run->err, p->command);
+		}
 		return p->command->own(argc - p->own_from, argv + p->own_from);
+	}
 	if (p->help) {
 		help_print(stdout, p->command);
 		return EXIT_SUCCESS;
