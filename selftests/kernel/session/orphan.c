@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Process groups that PIDFD_ATTACH_SESSION orphans: stopped members get SIGHUP and SIGCONT, as if the caller had exited.
+
+#define _GNU_SOURCE
+#include "../kselftest_harness.h"
+#include "session.h"
+
+/*
+ * shell      leader of a session and a group, as a shell with job control
+ * other      leader of another session
+ */
+FIXTURE(orphan)
+{
+	struct stage stage;
+	struct puppet *shell, *other;
+};
+
+FIXTURE_SETUP(orphan)
+{
+	if (!attach_supported())
+		SKIP(return, SKIP_UNSUPPORTED);
+	stage_open(&self->stage);
+	self->shell = spawn(&self->stage, NULL, 0);
+	ASSERT_NE(NULL, self->shell);
+	ASSERT_EQ(0, call(self->shell, act_setsid, 0, 0));
+	self->other = spawn(&self->stage, NULL, 0);
+	ASSERT_NE(NULL, self->other);
+	ASSERT_EQ(0, call(self->other, act_setsid, 0, 0));
+}
+
+FIXTURE_TEARDOWN(orphan)
+{
+	stage_clear(&self->stage);
+}
+
+static bool stop(const struct puppet *p)
+{
+	struct ids ids = { 0 };
+	int i;
+
+	sys_pidfd_send_signal(p->pidfd, SIGSTOP);
+	for (i = 0; i < 10000 && read_ids(p->pid, &ids) && ids.state != 'T'; i++)
+		usleep(1000);
+	return ids.state == 'T';
+}
+
+/* The state after a while in which a signal that was sent would have shown itself. */
+static char settled_state(const struct puppet *p)
+{
+	struct ids ids = { 0 };
+
+	usleep(50000);
+	return read_ids(p->pid, &ids) ? ids.state : 'X';
+}
+
+static bool dies(const struct puppet *p)
+{
+	struct pollfd pfd = { .fd = p->pidfd, .events = POLLIN };
+
+	return poll(&pfd, 1, 10000) == 1;
+}
+
+/* How a child of the puppet that asks has died: by which signal, negative if otherwise. */
+static long act_died_of(long pidfd, long unused)
+{
+	siginfo_t info = { 0 };
+
+	(void)unused;
+	if (waitid(P_PIDFD, pidfd, &info, WEXITED | WNOHANG))
+		return -errno;
+	return info.si_code == CLD_KILLED ? info.si_status : -1;
+}
+
+/* The caller was the parent outside of the stopped child's group. */
+TEST_F(orphan, group_of_child)
+{
+	struct puppet *caller = spawn(&self->stage, self->shell, 0), *job;
+
+	ASSERT_NE(NULL, caller);
+	job = spawn(&self->stage, caller, 0);
+	ASSERT_NE(NULL, job);
+	ASSERT_EQ(0, call(job, act_setpgid, 0, 0));
+	ASSERT_TRUE(stop(job));
+	ASSERT_EQ(0, call(caller, act_attach, self->other->pidfd, 0));
+	EXPECT_TRUE(dies(job));
+	EXPECT_EQ(SIGHUP, call(caller, act_died_of, job->pidfd, 0));
+}
+
+/* The caller was the member whose parent, the shell, is outside of the group. */
+TEST_F(orphan, own_old_group)
+{
+	struct puppet *caller = spawn(&self->stage, self->shell, 0), *job;
+
+	ASSERT_NE(NULL, caller);
+	ASSERT_EQ(0, call(caller, act_setpgid, 0, 0));
+	job = spawn(&self->stage, caller, 0);
+	ASSERT_NE(NULL, job);
+	/* Out of the way of the rule that a caller's number must not be a group. */
+	ASSERT_EQ(0, call(job, act_setpgid, 0, 0));
+	ASSERT_EQ(0, call(caller, act_setpgid, 0, job->pid));
+	ASSERT_TRUE(stop(job));
+	EXPECT_EQ('T', settled_state(job));
+	ASSERT_EQ(0, call(caller, act_attach, self->other->pidfd, 0));
+	EXPECT_TRUE(dies(job));
+	EXPECT_EQ(SIGHUP, call(caller, act_died_of, job->pidfd, 0));
+}
+
+/* All members of the orphaned group are signalled, not only the stopped one. */
+TEST_F(orphan, running_members_too)
+{
+	struct puppet *caller = spawn(&self->stage, self->shell, 0), *job, *mate;
+
+	ASSERT_NE(NULL, caller);
+	job = spawn(&self->stage, caller, 0);
+	ASSERT_NE(NULL, job);
+	ASSERT_EQ(0, call(job, act_setpgid, 0, 0));
+	mate = spawn(&self->stage, job, 0);
+	ASSERT_NE(NULL, mate);
+	ASSERT_TRUE(stop(job));
+	ASSERT_EQ(0, call(caller, act_attach, self->other->pidfd, 0));
+	EXPECT_TRUE(dies(job));
+	EXPECT_TRUE(dies(mate));
+}
+
+static long act_ignore_hup(long a, long b)
+{
+	(void)a;
+	(void)b;
+	return signal(SIGHUP, SIG_IGN) == SIG_ERR ? -errno : 0;
+}
+
+/* SIGCONT comes as well: who survives the one is woken up by the other. */
+TEST_F(orphan, continued_after_hangup)
+{
+	struct puppet *caller = spawn(&self->stage, self->shell, 0), *job;
+
+	ASSERT_NE(NULL, caller);
+	job = spawn(&self->stage, caller, 0);
+	ASSERT_NE(NULL, job);
+	ASSERT_EQ(0, call(job, act_setpgid, 0, 0));
+	ASSERT_EQ(0, call(job, act_ignore_hup, 0, 0));
+	ASSERT_TRUE(stop(job));
+	ASSERT_EQ(0, call(caller, act_attach, self->other->pidfd, 0));
+	EXPECT_EQ(self->shell->pid, call(job, act_getsid, 0, 0));
+}
+
+TEST_F(orphan, nothing_without_stopped_members)
+{
+	struct puppet *caller = spawn(&self->stage, self->shell, 0), *job;
+
+	ASSERT_NE(NULL, caller);
+	job = spawn(&self->stage, caller, 0);
+	ASSERT_NE(NULL, job);
+	ASSERT_EQ(0, call(job, act_setpgid, 0, 0));
+	ASSERT_EQ(0, call(caller, act_attach, self->other->pidfd, 0));
+	EXPECT_EQ('S', settled_state(job));
+	EXPECT_EQ(self->shell->pid, call(job, act_getsid, 0, 0));
+}
+
+/* After a move within the session the caller links its child's group as before. */
+TEST_F(orphan, nothing_within_session)
+{
+	struct puppet *caller = spawn(&self->stage, self->shell, 0), *job, *grouped;
+
+	ASSERT_NE(NULL, caller);
+	grouped = spawn(&self->stage, self->shell, 0);
+	ASSERT_NE(NULL, grouped);
+	ASSERT_EQ(0, call(grouped, act_setpgid, 0, 0));
+	job = spawn(&self->stage, caller, 0);
+	ASSERT_NE(NULL, job);
+	ASSERT_EQ(0, call(job, act_setpgid, 0, 0));
+	ASSERT_TRUE(stop(job));
+	ASSERT_EQ(0, call(caller, act_attach, grouped->pidfd, 0));
+	EXPECT_EQ(grouped->pid, call(caller, act_getpgid, 0, 0));
+	EXPECT_EQ('T', settled_state(job));
+}
+
+/* Another member's parent still links the group. */
+TEST_F(orphan, nothing_with_another_link)
+{
+	struct puppet *caller = spawn(&self->stage, self->shell, 0), *job, *mate;
+
+	ASSERT_NE(NULL, caller);
+	job = spawn(&self->stage, caller, 0);
+	ASSERT_NE(NULL, job);
+	ASSERT_EQ(0, call(job, act_setpgid, 0, 0));
+	mate = spawn(&self->stage, self->shell, 0);
+	ASSERT_NE(NULL, mate);
+	ASSERT_EQ(0, call(mate, act_setpgid, 0, job->pid));
+	ASSERT_TRUE(stop(job));
+	ASSERT_EQ(0, call(caller, act_attach, self->other->pidfd, 0));
+	EXPECT_EQ('T', settled_state(job));
+	/* Until that one leaves too. */
+	ASSERT_EQ(0, call(mate, act_attach, self->other->pidfd, 0));
+	EXPECT_TRUE(dies(job));
+}
+
+/* In the group of its own child the caller is no link from outside any more, but the shell is. */
+TEST_F(orphan, nothing_when_joining_group_of_child)
+{
+	struct puppet *caller = spawn(&self->stage, self->shell, 0), *job;
+
+	ASSERT_NE(NULL, caller);
+	job = spawn(&self->stage, caller, 0);
+	ASSERT_NE(NULL, job);
+	ASSERT_EQ(0, call(job, act_setpgid, 0, 0));
+	ASSERT_TRUE(stop(job));
+	ASSERT_EQ(0, call(caller, act_attach, job->pidfd, 0));
+	EXPECT_EQ(job->pid, call(caller, act_getpgid, 0, 0));
+	EXPECT_EQ('T', settled_state(job));
+}
+
+/* A group that was orphaned all along is not touched. */
+TEST_F(orphan, nothing_for_old_orphans)
+{
+	struct puppet *caller = spawn(&self->stage, self->shell, 0), *job;
+
+	ASSERT_NE(NULL, caller);
+	job = spawn(&self->stage, caller, 0);
+	ASSERT_NE(NULL, job);
+	ASSERT_EQ(0, call(job, act_setsid, 0, 0));
+	ASSERT_TRUE(stop(job));
+	ASSERT_EQ(0, call(caller, act_attach, self->other->pidfd, 0));
+	EXPECT_EQ('T', settled_state(job));
+}
+
+/* A refused call signals nobody. */
+TEST_F(orphan, nothing_when_refused)
+{
+	struct puppet *caller = spawn(&self->stage, self->shell, 0), *job;
+
+	ASSERT_NE(NULL, caller);
+	job = spawn(&self->stage, caller, 0);
+	ASSERT_NE(NULL, job);
+	ASSERT_EQ(0, call(job, act_setpgid, 0, 0));
+	ASSERT_EQ(0, call(caller, act_setpgid, 0, 0));
+	ASSERT_TRUE(stop(job));
+	ASSERT_EQ(-EPERM, call(caller, act_attach, self->other->pidfd, 0));
+	EXPECT_EQ('T', settled_state(job));
+}
+
+TEST_HARNESS_MAIN

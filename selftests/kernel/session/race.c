@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// PIDFD_ATTACH_SESSION at the same time as everything else that changes sessions, groups and terminals, or ends
+// processes. Run these on a kernel with lockdep and KASAN as well: what they look for may show in its log only.
+
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "../kselftest_harness.h"
+#include "session.h"
+
+#define RUN_MS 1000
+#define EXEC_LOOP "--exec-loop"
+
+/* Shared by all processes of a test. */
+struct arena {
+	int stop;
+	int pidfd[2]; /* whom to attach to */
+	pid_t sid[2]; /* leaders of the two sessions */
+	pid_t group; /* another group of session 0 */
+	int tty;
+	long attached; /* calls that succeeded */
+	long failed; /* calls with an errno that is no legal outcome, */
+	long error; /* the last of them, */
+	long torn; /* and processes with a group of another session */
+};
+
+FIXTURE(race)
+{
+	struct stage stage;
+	struct arena *arena;
+	struct puppet *leader[2], *grouped;
+};
+
+FIXTURE_SETUP(race)
+{
+	int i;
+
+	if (!attach_supported())
+		SKIP(return, SKIP_UNSUPPORTED);
+	stage_open(&self->stage);
+	self->arena = mmap(NULL, sizeof(*self->arena), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->arena);
+	self->arena->tty = -1;
+	for (i = 0; i < 2; i++) {
+		self->leader[i] = spawn(&self->stage, NULL, 0);
+		ASSERT_NE(NULL, self->leader[i]);
+		ASSERT_EQ(0, call(self->leader[i], act_setsid, 0, 0));
+		self->arena->sid[i] = self->leader[i]->pid;
+		self->arena->pidfd[i] = self->leader[i]->pidfd;
+	}
+	self->grouped = spawn(&self->stage, self->leader[0], 0);
+	ASSERT_NE(NULL, self->grouped);
+	ASSERT_EQ(0, call(self->grouped, act_setpgid, 0, 0));
+	self->arena->group = self->grouped->pid;
+}
+
+FIXTURE_TEARDOWN(race)
+{
+	stage_clear(&self->stage);
+	munmap(self->arena, sizeof(*self->arena));
+}
+
+static bool stopped(const struct arena *a)
+{
+	return __atomic_load_n(&a->stop, __ATOMIC_RELAXED);
+}
+
+static void run_for(struct arena *a, int ms)
+{
+	usleep(ms * 1000);
+	__atomic_store_n(&a->stop, 1, __ATOMIC_RELAXED);
+}
+
+static void note(struct arena *a, long ret, long legal)
+{
+	if (!ret) {
+		__atomic_add_fetch(&a->attached, 1, __ATOMIC_RELAXED);
+	} else if (ret != -legal) {
+		__atomic_store_n(&a->error, -ret, __ATOMIC_RELAXED);
+		__atomic_add_fetch(&a->failed, 1, __ATOMIC_RELAXED);
+	}
+}
+
+#define EXPECT_SOUND(a) do { \
+	EXPECT_LT(0, (a)->attached); \
+	EXPECT_EQ(0, (a)->failed) { \
+		TH_LOG("%ld calls failed, the last one with errno %ld", (a)->failed, (a)->error); \
+	} \
+	EXPECT_EQ(0, (a)->torn); \
+} while (0)
+
+/* The calling process is in one of the combinations of session and group that exist. */
+static bool sound_ids(const struct arena *a)
+{
+	pid_t sid = getsid(0), pgrp = getpgrp();
+
+	return (sid == a->sid[0] && (pgrp == a->sid[0] || pgrp == a->group)) || (sid == a->sid[1] && pgrp == a->sid[1]);
+}
+
+/* --- loops that puppets run --- */
+
+static long loop_attach(long arena, long which)
+{
+	struct arena *a = (struct arena *)arena;
+
+	while (!stopped(a))
+		note(a, act_attach(a->pidfd[which & 1], 0), ESRCH);
+	return 0;
+}
+
+static long loop_alternate(long arena, long unused)
+{
+	struct arena *a = (struct arena *)arena;
+	int i;
+
+	(void)unused;
+	for (i = 0; !stopped(a); i++)
+		note(a, act_attach(a->pidfd[i & 1], 0), ESRCH);
+	return 0;
+}
+
+struct job {
+	struct arena *arena;
+	long which;
+};
+
+static void *thread_attach(void *arg)
+{
+	struct job *j = arg;
+
+	loop_attach((long)j->arena, j->which);
+	return NULL;
+}
+
+static void *thread_setpgid(void *arg)
+{
+	struct job *j = arg;
+
+	while (!stopped(j->arena)) {
+		/* Succeeds only while the process is in that session. */
+		setpgid(0, j->arena->group);
+		setpgid(0, j->arena->sid[1]);
+	}
+	return NULL;
+}
+
+static void *thread_fork(void *arg)
+{
+	struct job *j = arg;
+	pid_t pid;
+	int status;
+
+	while (!stopped(j->arena)) {
+		pid = fork();
+		if (!pid)
+			_exit(!sound_ids(j->arena));
+		if (pid > 0 && waitpid(pid, &status, 0) == pid && status)
+			__atomic_add_fetch(&j->arena->torn, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+/* Threads of one process pull it into two sessions at once, while others change its group and fork. */
+static long loop_threads(long arena, long unused)
+{
+	struct arena *a = (struct arena *)arena;
+	struct job jobs[] = { { a, 0 }, { a, 1 }, { a, 0 }, { a, 0 } };
+	void *(*fn[])(void *) = { thread_attach, thread_attach, thread_setpgid, thread_fork };
+	pthread_t threads[4];
+	int i;
+
+	(void)unused;
+	if (act_attach(a->pidfd[0], 0))
+		return -EIO;
+	for (i = 0; i < 4; i++)
+		if (pthread_create(&threads[i], NULL, fn[i], &jobs[i]))
+			return -EAGAIN;
+	for (i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	return sound_ids(a) ? 0 : -EXDEV;
+}
+
+TEST_F(race, threads_of_one_process)
+{
+	struct puppet *p = spawn(&self->stage, NULL, 0);
+
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, tell(p, loop_threads, (long)self->arena, 0));
+	run_for(self->arena, RUN_MS);
+	EXPECT_EQ(0, reply(p));
+	EXPECT_SOUND(self->arena);
+}
+
+/* A target that leaves one group for another and back. */
+static long loop_regroup(long arena, long unused)
+{
+	struct arena *a = (struct arena *)arena;
+
+	(void)unused;
+	while (!stopped(a)) {
+		if (setpgid(0, a->group) || setpgid(0, a->sid[0]))
+			return -errno;
+	}
+	return 0;
+}
+
+TEST_F(race, target_changes_group)
+{
+	struct puppet *target = spawn(&self->stage, self->leader[0], 0), *p[2];
+	int i;
+
+	ASSERT_NE(NULL, target);
+	self->arena->pidfd[0] = target->pidfd;
+	for (i = 0; i < 2; i++) {
+		p[i] = spawn(&self->stage, NULL, 0);
+		ASSERT_NE(NULL, p[i]);
+		ASSERT_EQ(0, tell(p[i], loop_alternate, (long)self->arena, 0));
+	}
+	ASSERT_EQ(0, tell(target, loop_regroup, (long)self->arena, 0));
+	run_for(self->arena, RUN_MS);
+	EXPECT_EQ(0, reply(target));
+	for (i = 0; i < 2; i++) {
+		struct ids ids = { 0 };
+
+		EXPECT_EQ(0, reply(p[i]));
+		ASSERT_TRUE(read_ids(p[i]->pid, &ids));
+		if (ids.sid == self->arena->sid[0]) {
+			EXPECT_TRUE(ids.pgrp == self->arena->group || ids.pgrp == self->arena->sid[0]);
+		} else {
+			EXPECT_EQ(ids.sid, ids.pgrp);
+		}
+	}
+	EXPECT_SOUND(self->arena);
+}
+
+/* Targets that make a session, exit and are reaped all the time. */
+static long loop_short_lives(long arena, long unused)
+{
+	struct arena *a = (struct arena *)arena;
+	int pidfd, old;
+	pid_t pid;
+
+	(void)unused;
+	while (!stopped(a)) {
+		struct clone_args args = {
+			.flags = CLONE_PIDFD,
+			.pidfd = (uintptr_t)&pidfd,
+			.exit_signal = SIGCHLD,
+		};
+
+		pid = syscall(SYS_clone3, &args, sizeof(args));
+		if (pid < 0)
+			return -errno;
+		if (!pid) {
+			setsid();
+			_exit(0);
+		}
+		/* The number stays the same, so that callers never see a closed descriptor. */
+		old = dup3(pidfd, a->pidfd[0], O_CLOEXEC);
+		close(pidfd);
+		if (old < 0 || waitpid(pid, NULL, 0) != pid)
+			return -errno;
+	}
+	return 0;
+}
+
+TEST_F(race, target_exits)
+{
+	struct puppet *parent = spawn(&self->stage, NULL, 0), *p[3];
+	int i;
+
+	ASSERT_NE(NULL, parent);
+	self->arena->pidfd[0] = dup(self->leader[0]->pidfd);
+	for (i = 0; i < 3; i++) {
+		p[i] = spawn(&self->stage, NULL, 0);
+		ASSERT_NE(NULL, p[i]);
+		ASSERT_EQ(0, tell(p[i], i ? loop_attach : loop_alternate, (long)self->arena, 0));
+	}
+	ASSERT_EQ(0, tell(parent, loop_short_lives, (long)self->arena, 0));
+	run_for(self->arena, RUN_MS);
+	EXPECT_EQ(0, reply(parent));
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(0, reply(p[i]));
+	}
+	EXPECT_SOUND(self->arena);
+}
+
+/* --- execve() in a thread that is not the leader: the leader's place is taken over --- */
+
+static void *thread_exec(void *arg)
+{
+	char *argv[] = { "race", EXEC_LOOP, NULL };
+
+	(void)arg;
+	execv("/proc/self/exe", argv);
+	return NULL;
+}
+
+static int exec_loop(void)
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, thread_exec, NULL))
+		return 1;
+	pause();
+	return 0;
+}
+
+static long act_exec_loop(long a, long b)
+{
+	(void)a;
+	(void)b;
+	return (long)thread_exec(NULL);
+}
+
+TEST_F(race, target_executes)
+{
+	struct puppet *target = spawn(&self->stage, self->leader[0], 0), *p[2];
+	int i;
+
+	ASSERT_NE(NULL, target);
+	self->arena->pidfd[0] = target->pidfd;
+	ASSERT_EQ(0, tell(target, act_exec_loop, 0, 0));
+	for (i = 0; i < 2; i++) {
+		p[i] = spawn(&self->stage, NULL, 0);
+		ASSERT_NE(NULL, p[i]);
+		ASSERT_EQ(0, tell(p[i], loop_alternate, (long)self->arena, 0));
+	}
+	run_for(self->arena, RUN_MS);
+	for (i = 0; i < 2; i++) {
+		EXPECT_EQ(0, reply(p[i]));
+	}
+	EXPECT_SOUND(self->arena);
+}
+
+/* --- terminals --- */
+
+static long loop_terminal(long arena, long unused)
+{
+	struct arena *a = (struct arena *)arena;
+
+	(void)unused;
+	signal(SIGHUP, SIG_IGN);
+	signal(SIGCONT, SIG_IGN);
+	while (!stopped(a)) {
+		if (ioctl(a->tty, TIOCSCTTY, 0) || ioctl(a->tty, TIOCNOTTY))
+			return -errno;
+	}
+	return ioctl(a->tty, TIOCSCTTY, 0) ? -errno : 0;
+}
+
+static long act_ignore_hup(long a, long b)
+{
+	(void)a;
+	(void)b;
+	return signal(SIGHUP, SIG_IGN) == SIG_ERR ? -errno : 0;
+}
+
+TEST_F(race, terminal_comes_and_goes)
+{
+	struct puppet *p[3];
+	struct ids ids;
+	int master, i;
+
+	if (geteuid())
+		SKIP(return, "needs root in order to take terminals along");
+	master = posix_openpt(O_RDWR | O_NOCTTY);
+	if (master < 0 || grantpt(master) || unlockpt(master))
+		SKIP(return, "no pseudo terminal to be had");
+	self->arena->tty = open(ptsname(master), O_RDWR | O_NOCTTY);
+	ASSERT_GE(self->arena->tty, 0);
+	for (i = 0; i < 3; i++) {
+		p[i] = spawn(&self->stage, NULL, 0);
+		ASSERT_NE(NULL, p[i]);
+		ASSERT_EQ(0, call(p[i], act_ignore_hup, 0, 0));
+		ASSERT_EQ(0, tell(p[i], i ? loop_alternate : loop_attach, (long)self->arena, 0));
+	}
+	ASSERT_EQ(0, tell(self->leader[0], loop_terminal, (long)self->arena, 0));
+	run_for(self->arena, RUN_MS);
+	EXPECT_EQ(0, reply(self->leader[0]));
+	for (i = 0; i < 3; i++) {
+		EXPECT_EQ(0, reply(p[i]));
+		/* Who ended in the other session has no terminal left over. */
+		memset(&ids, 0, sizeof(ids));
+		ASSERT_TRUE(read_ids(p[i]->pid, &ids));
+		if (ids.sid == self->arena->sid[1]) {
+			EXPECT_EQ(0, ids.tty);
+		}
+		EXPECT_EQ(0, call(p[i], act_attach, self->leader[0]->pidfd, 0));
+	}
+	EXPECT_SOUND(self->arena);
+	/* The end of the leader takes it away from all, and none holds the terminal by mistake. */
+	ASSERT_EQ(0, kill_and_reap(self->leader[0]));
+	for (i = 0; i < 3; i++) {
+		ASSERT_TRUE(read_ids(p[i]->pid, &ids));
+		EXPECT_EQ(0, ids.tty);
+	}
+	close(master);
+	close(self->arena->tty);
+}
+
+/* --- a namespace that dies under its callers --- */
+
+TEST_F(race, namespace_teardown)
+{
+	struct puppet *init, *leader, *p[2];
+	struct pollfd pfd;
+	int round, i, nr;
+
+	for (round = 0; round < 20; round++) {
+		nr = self->stage.nr;
+		self->arena->stop = 0;
+		init = spawn(&self->stage, NULL, CLONE_NEWPID);
+		if (!init)
+			SKIP(return, "cannot create a pid namespace");
+		leader = spawn(&self->stage, init, 0);
+		ASSERT_NE(NULL, leader);
+		ASSERT_EQ(0, call(leader, act_setsid, 0, 0));
+		self->arena->pidfd[0] = init->pidfd;
+		self->arena->pidfd[1] = leader->pidfd;
+		for (i = 0; i < 2; i++) {
+			p[i] = spawn(&self->stage, init, 0);
+			ASSERT_NE(NULL, p[i]);
+			ASSERT_EQ(0, tell(p[i], loop_alternate, (long)self->arena, 0));
+		}
+		usleep(1000 * (round % 7));
+		ASSERT_EQ(0, sys_pidfd_send_signal(init->pidfd, SIGKILL));
+		pfd = (struct pollfd){ .fd = init->pidfd, .events = POLLIN };
+		ASSERT_EQ(1, poll(&pfd, 1, 20000)) {
+			TH_LOG("the init of the namespace does not end, in round %d", round);
+		}
+		EXPECT_EQ(0, act_reap(init->pidfd, 0));
+		while (self->stage.nr > nr) {
+			self->stage.nr--;
+			close(self->stage.puppets[self->stage.nr].sock);
+			close(self->stage.puppets[self->stage.nr].pidfd);
+		}
+	}
+	EXPECT_SOUND(self->arena);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && !strcmp(argv[1], EXEC_LOOP))
+		return exec_loop();
+	return test_harness_run(argc, argv);
+}
