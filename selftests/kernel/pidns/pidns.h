@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Helpers for the tests of pid namespaces that have no init yet. */
+#ifndef SELFTESTS_PIDNS_H
+#define SELFTESTS_PIDNS_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <linux/types.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define SKIP_UNSUPPORTED "pid_for_children of a namespace without init cannot be opened (ENOENT)"
+
+/* Forks. @flags: clone3() flags; @set_tid: numbers from the innermost namespace outward. Returns a negative errno. */
+static inline pid_t fork_at(unsigned long flags, const pid_t *set_tid, size_t nr)
+{
+	struct clone_args args = {
+		.flags = flags,
+		.exit_signal = SIGCHLD,
+		.set_tid = (uintptr_t)set_tid,
+		.set_tid_size = nr,
+	};
+	pid_t pid = syscall(SYS_clone3, &args, sizeof(args));
+
+	return pid < 0 ? -errno : pid;
+}
+
+/*
+ * A fork that fails late, when the pid has been allocated already: the pidfd cannot be stored. Returns a negative
+ * errno.
+ */
+static inline pid_t fork_that_faults(void)
+{
+	struct clone_args args = {
+		.flags = CLONE_PIDFD,
+		.exit_signal = SIGCHLD,
+		.pidfd = 8, /* nothing is mapped there */
+	};
+	pid_t pid = syscall(SYS_clone3, &args, sizeof(args));
+
+	if (!pid)
+		_exit(0);
+	return pid < 0 ? -errno : pid;
+}
+
+/* Waits for a child and returns its exit status, or 128 and the signal. */
+static inline int wait_for(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, __WALL) != pid) {
+		if (errno != EINTR)
+			return -1;
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static inline int open_ns(pid_t pid, const char *name)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/%s", pid, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* The numbers of the calling process, from the outermost namespace that its /proc shows inward. */
+static inline int read_nspid(pid_t *nr, int max)
+{
+	char line[256], *p = NULL;
+	FILE *f = fopen("/proc/self/status", "re");
+	int n = 0, used;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, "NSpid:", 6)) {
+			p = line + 6;
+			while (n < max && sscanf(p, "%d%n", &nr[n], &used) == 1) {
+				p += used;
+				n++;
+			}
+			break;
+		}
+	}
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/*
+ * A process that has unshared @flags and waits: the holder of an empty pid namespace. It has a number in the namespace
+ * that the test is in, and one @sock by which it is told to do one thing more.
+ */
+struct holder {
+	pid_t pid;
+	int sock;
+};
+
+typedef long (*holder_fn)(long arg);
+
+struct holder_order {
+	holder_fn fn;
+	long arg;
+};
+
+static inline void __attribute__((noreturn)) holder_main(int sock, unsigned long flags)
+{
+	long ret = unshare(flags) ? -errno : 0;
+	struct holder_order o;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (send(sock, &ret, sizeof(ret), MSG_NOSIGNAL) == sizeof(ret) &&
+	       recv(sock, &o, sizeof(o), 0) == sizeof(o))
+		ret = o.fn(o.arg);
+	_exit(0);
+}
+
+static inline long holder_reply(const struct holder *h)
+{
+	long ret;
+
+	return recv(h->sock, &ret, sizeof(ret), 0) == sizeof(ret) ? ret : -ETIMEDOUT;
+}
+
+static inline long holder_call(const struct holder *h, holder_fn fn, long arg)
+{
+	struct holder_order o = { .fn = fn, .arg = arg };
+
+	return send(h->sock, &o, sizeof(o), MSG_NOSIGNAL) == sizeof(o) ? holder_reply(h) : -errno;
+}
+
+/* Returns 0 or a negative errno. */
+static inline long holder_start(struct holder *h, unsigned long flags)
+{
+	struct timeval tv = { .tv_sec = 60 };
+	int socks[2];
+	long ret;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks))
+		return -errno;
+	setsockopt(socks[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	h->sock = socks[0];
+	h->pid = fork();
+	if (h->pid < 0)
+		return -errno;
+	if (!h->pid) {
+		close(socks[0]);
+		holder_main(socks[1], flags);
+	}
+	close(socks[1]);
+	ret = holder_reply(h);
+	if (ret) {
+		close(h->sock);
+		wait_for(h->pid);
+		h->pid = 0;
+	}
+	return ret;
+}
+
+static inline void holder_stop(struct holder *h)
+{
+	if (h->pid <= 0)
+		return;
+	kill(h->pid, SIGKILL);
+	wait_for(h->pid);
+	close(h->sock);
+	h->pid = 0;
+}
+
+/* 1 if the kernel has what is tested here, 0 if not, a negative errno if it cannot be found out. */
+static inline long empty_namespaces_can_be_opened(void)
+{
+	struct holder h = { 0 };
+	unsigned long flags = CLONE_NEWPID | (geteuid() ? CLONE_NEWUSER : 0);
+	long ret = holder_start(&h, flags);
+	int fd;
+
+	if (ret)
+		return ret;
+	fd = open_ns(h.pid, "pid_for_children");
+	if (fd >= 0)
+		close(fd);
+	holder_stop(&h);
+	return fd >= 0 ? 1 : fd == -ENOENT ? 0 : fd;
+}
+
+#endif

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Several tasks that fork into a pid namespace without init at the same time: one of them makes the init.
+
+#define _GNU_SOURCE
+#include "../kselftest_harness.h"
+#include "pidns.h"
+
+#define TASKS 6
+#define ROUNDS 150
+
+/* Shared by all processes of a test. */
+struct arena {
+	int waiting, go;
+	int forks; /* all attempts but those that fail on purpose */
+	int inits; /* children that were number 1, */
+	int others; /* that had another number, */
+	int second; /* forks that came second before there was an init, */
+	int wrong; /* and anything else */
+	int faults; /* failures on purpose */
+};
+
+FIXTURE(race)
+{
+	struct holder holder;
+	struct arena *arena;
+};
+
+FIXTURE_SETUP(race)
+{
+	long ret = empty_namespaces_can_be_opened();
+
+	if (ret == 0)
+		SKIP(return, SKIP_UNSUPPORTED);
+	if (ret < 0)
+		SKIP(return, "cannot unshare namespaces: %s", strerror(-ret));
+	self->arena = mmap(NULL, sizeof(*self->arena), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->arena);
+}
+
+FIXTURE_TEARDOWN(race)
+{
+	holder_stop(&self->holder);
+	munmap(self->arena, sizeof(*self->arena));
+}
+
+static void count(int *n)
+{
+	__atomic_add_fetch(n, 1, __ATOMIC_SEQ_CST);
+}
+
+static int get(const int *n)
+{
+	return __atomic_load_n(n, __ATOMIC_SEQ_CST);
+}
+
+/* Counts what became of a fork; the child does not return. */
+static void judge(struct arena *a, pid_t pid)
+{
+	if (!pid) {
+		count(getpid() == 1 ? &a->inits : &a->others);
+		/* The init stays until all have been counted. */
+		if (getpid() == 1)
+			pause();
+		_exit(0);
+	}
+	if (pid == -EINVAL)
+		count(&a->second);
+	else if (pid < 0)
+		count(&a->wrong);
+}
+
+/* Forks until it has a child in the namespace: that there is none yet is no reason to give up. */
+static int fork_into(struct arena *a, int ns, bool fault, bool set_tid)
+{
+	pid_t pid, one = 1;
+
+	if (setns(ns, CLONE_NEWPID))
+		return 1;
+	count(&a->waiting);
+	while (!get(&a->go))
+		;
+	do {
+		if (fault)
+			count(fork_that_faults() == -EFAULT ? &a->faults : &a->wrong);
+		pid = fork_at(0, set_tid ? &one : NULL, set_tid);
+		if (pid)
+			count(&a->forks);
+		/* Number 1 is taken, be it by an init or by a failure to come. */
+		if (set_tid && pid == -EEXIST)
+			pid = -EINVAL;
+		judge(a, pid);
+	} while (pid == -EINVAL && !set_tid);
+	/* The test is a subreaper and gets all children. */
+	return 0;
+}
+
+static int one_round(struct holder *h, struct arena *a, bool fault, bool set_tid)
+{
+	pid_t task[TASKS];
+	int ns, i, failed = 0;
+
+	memset(a, 0, sizeof(*a));
+	if (holder_start(h, CLONE_NEWUSER | CLONE_NEWPID))
+		return 1;
+	ns = open_ns(h->pid, "pid_for_children");
+	if (ns < 0)
+		return 2;
+	for (i = 0; i < TASKS; i++) {
+		task[i] = fork();
+		if (!task[i])
+			_exit(fork_into(a, ns, fault, set_tid && i % 2));
+	}
+	close(ns);
+	while (get(&a->waiting) < TASKS)
+		usleep(100);
+	count(&a->go);
+	for (i = 0; i < TASKS; i++)
+		failed += wait_for(task[i]) != 0;
+	return failed ? 3 : 0;
+}
+
+/* The init is an orphan by now, and so a child of the test, which is a subreaper. */
+static void reap_all(void)
+{
+	char path[64], buf[1024] = "", *p = buf, *end;
+	int fd;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)syscall(SYS_gettid));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		if (read(fd, buf, sizeof(buf) - 1) < 0)
+			buf[0] = 0;
+		close(fd);
+	}
+	while ((pid = strtol(p, &end, 10)) > 0) {
+		kill(pid, SIGKILL);
+		p = end;
+	}
+	while (waitpid(-1, NULL, __WALL) > 0)
+		;
+}
+
+/* The children count themselves, some of them after their parents have gone. */
+static int count_inits(struct arena *a)
+{
+	int i;
+
+	for (i = 0; i < 10000; i++) {
+		if (get(&a->inits) + get(&a->others) + get(&a->second) + get(&a->wrong) >= get(&a->forks))
+			break;
+		usleep(1000);
+	}
+	return get(&a->inits);
+}
+
+#define RUN_ROUNDS(fault, set_tid) do { \
+	struct arena *a = self->arena; \
+	int round_nr, seconds = 0; \
+	prctl(PR_SET_CHILD_SUBREAPER, 1); \
+	for (round_nr = 0; round_nr < ROUNDS; round_nr++) { \
+		ASSERT_EQ(0, one_round(&self->holder, a, fault, set_tid)); \
+		ASSERT_EQ(1, count_inits(a)) { \
+			TH_LOG("round %d: %d inits, %d others, %d too early, %d wrong", round_nr, \
+			       a->inits, a->others, a->second, a->wrong); \
+		} \
+		ASSERT_EQ(0, a->wrong); \
+		seconds += a->second; \
+		reap_all(); \
+		self->holder.pid = 0; \
+		close(self->holder.sock); \
+	} \
+	TH_LOG("%d forks came second before there was an init", seconds); \
+} while (0)
+
+TEST_F_TIMEOUT(race, one_becomes_init, 300)
+{
+	RUN_ROUNDS(false, false);
+}
+
+TEST_F_TIMEOUT(race, one_becomes_init_with_set_tid, 300)
+{
+	RUN_ROUNDS(false, true);
+}
+
+/* In between, forks fail after their pid has been allocated. */
+TEST_F_TIMEOUT(race, one_becomes_init_among_failures, 300)
+{
+	RUN_ROUNDS(true, false);
+}
+
+TEST_HARNESS_MAIN
