@@ -25,9 +25,9 @@ enum smaps_flag {
 	SMAPS_HUGEPAGE = 1 << 9,
 	SMAPS_NOHUGEPAGE = 1 << 10,
 	SMAPS_WIPEONFORK = 1 << 11,
-	SMAPS_UFFD = 1 << 12,	 /* um, uw or ui */
-	SMAPS_SHADOW = 1 << 13,	 /* ss: shadow stack */
-	SMAPS_SEALED = 1 << 14,	 /* sl: mseal(2), 6.10 */
+	SMAPS_UFFD = 1 << 12,	/* um, uw or ui */
+	SMAPS_SHADOW = 1 << 13, /* ss: shadow stack */
+	SMAPS_SEALED = 1 << 14, /* sl: mseal(2), 6.10 */
 	SMAPS_MAYWRITE = 1 << 15,
 	SMAPS_DROPPABLE = 1 << 16, /* dp: 6.11 */
 	SMAPS_IO = 1 << 17,	   /* io or pf: device memory */
@@ -45,7 +45,8 @@ struct smaps_vma {
 	char *name; /* NUL-terminated, "" when there is none; valid during the call */
 };
 
-/* Call @f for every mapping in address order; stops at its first non-zero result, which is returned. */
+/* Call @f for every mapping in address order; stops at its first non-zero result, which is
+ * returned. */
 int smaps_walk(int procfd, int (*f)(const struct smaps_vma *v, void *arg), void *arg);
 
 #endif

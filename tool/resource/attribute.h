@@ -45,6 +45,7 @@ struct attribute {
 };
 
 /* NULL-terminated; plan() is called in this order within a phase, credentials and seccomp last. */
+#define MAX_ATTRIBUTES 16
 extern const struct attribute *const attributes[];
 
 #endif

@@ -16,28 +16,62 @@
 #define F_GETOWNER_UIDS 17
 #endif
 
-struct shmem *collect_shmem(struct collect *c, const struct fd_probe *p, bool *is_new)
+struct inode *collect_inode(struct collect *c, const struct fd_probe *p, enum image_id contents,
+			    bool *is_new)
 {
-	struct shmem *s;
+	struct inode *i;
 
-	vec_for_each (&c->shmems, s) {
-		if (s->dev == p->st.st_dev && s->ino == p->st.st_ino) {
+	vec_for_each (&c->inodes, i) {
+		if (i->dev == p->st.st_dev && i->ino == p->st.st_ino) {
 			*is_new = false;
-			return s;
+			return i;
 		}
 	}
-	s = vec_add(&c->shmems);
-	if (!s)
+	i = vec_add(&c->inodes);
+	if (!i)
 		return NULL;
-	s->dev = p->st.st_dev;
-	s->ino = p->st.st_ino;
-	s->size = p->st.st_size;
-	s->id = ++c->last_shmem_id;
-	s->image = IMG_SHMEM_PAGEMAP;
-	s->pid = p->pid;
-	s->fd = p->fd;
+	i->dev = p->st.st_dev;
+	i->ino = p->st.st_ino;
+	i->size = p->st.st_size;
+	i->contents = contents;
+	if (contents != IMG_COUNT)
+		i->id = ++c->last_shmem_id;
+	i->pid = p->pid;
+	i->fd = p->fd;
 	*is_new = true;
-	return s;
+	return i;
+}
+
+int collect_save_inodes(struct collect *c, enum image_id image,
+			const ProtobufCMessageDescriptor *type)
+{
+	struct image_writer *w = NULL;
+	const struct inode *i;
+	int ret = 0, closed;
+
+	vec_for_each (&c->inodes, i) {
+		if (!i->message || i->message->descriptor != type)
+			continue;
+		if (!w)
+			ret = image_create(c->run->images_dirfd, image, 0, &c->run->err, &w);
+		if (!ret)
+			ret = image_write(w, i->message);
+		if (ret)
+			break;
+	}
+	closed = image_close(w);
+	return ret ? ret : closed;
+}
+
+void collect_free(struct collect *c)
+{
+	struct inode *i;
+
+	vec_for_each (&c->inodes, i) {
+		if (i->message)
+			protobuf_c_message_free_unpacked(i->message, NULL);
+	}
+	vec_free(&c->inodes);
 }
 
 FownEntry *collect_fown(const struct fd_probe *p)
@@ -98,4 +132,35 @@ int refuse_probe(struct collect *c, const struct fd_probe *p, const char *what, 
 	fail_text(&c->run->err, -EOPNOTSUPP, "%s is %s, which cannot be dumped",
 		  probe_name(p, name, sizeof(name)), what);
 	return fail_hint(&c->run->err, "%s", hint);
+}
+
+int collect_second(struct collect *c, const struct resource *kind, const struct fd_probe *p,
+		   struct file **ret)
+{
+	struct file *f = calloc(1, sizeof(*f));
+	int err = -ENOMEM;
+
+	if (f)
+		f->msg = malloc(sizeof(*f->msg));
+	if (!f || !f->msg) {
+		free(f);
+		return fail(&c->run->err, err, "task %d: keep a file", p->pid);
+	}
+	file_entry__init(f->msg);
+	f->id = f->msg->id = ++c->last_file_id;
+	f->msg->type = kind->type;
+	f->res = kind;
+	f->holder_pid = p->pid;
+	f->holder_fd = p->fd;
+	err = kind->collect(c, p, f);
+	if (!err && checkpoint_add_file(c->cp, f))
+		err = fail(&c->run->err, -ENOMEM, "task %d: keep a file", p->pid);
+	if (err) {
+		file_entry__free_unpacked(f->msg, NULL);
+		free(f);
+		return err;
+	}
+	f->n_uses++;
+	*ret = f;
+	return 0;
 }

@@ -8,31 +8,48 @@
 #include "lib/run.h"
 #include "resource/resource.h"
 
-/* A shared memory object whose contents go into an image of their own. */
-struct shmem {
+/*
+ * Something that several descriptions or mappings name: shared memory, whose
+ * contents go into an image of their own; a terminal.
+ */
+struct inode {
 	uint64_t dev, ino;
-	enum image_id image; /* IMG_SHMEM_PAGEMAP or IMG_SECRETMEM_PAGEMAP */
-	uint32_t id;	     /* number of that image */
-	uint64_t size;	     /* bytes */
-	pid_t pid;	     /* a task that has it open at fd, or mapped at addr */
-	int fd;		     /* -1: mapped only */
-	uint64_t addr, end;  /* a mapping of it; 0 while none is known */
-	uint64_t pgoff;	     /* bytes, of that mapping */
+	enum image_id contents;	   /* IMG_SHMEM_PAGEMAP, IMG_SECRETMEM_PAGEMAP; IMG_COUNT: none */
+	uint32_t id;		   /* number of that image */
+	uint64_t size;		   /* bytes */
+	pid_t pid;		   /* a task that has it open at fd, or mapped at addr */
+	int fd;			   /* -1: mapped only */
+	uint64_t addr, end;	   /* a mapping of it; 0 while none is known */
+	bool done;		   /* secret memory: its contents are written */
+	ProtobufCMessage *message; /* what is written about it; owned; may be NULL */
 };
 
 /* What collect() and save() of a resource work with. */
 struct collect {
 	struct run *run;
 	struct checkpoint *cp;
-	VEC(struct shmem) shmems;
+	VEC(struct inode) inodes;
 	uint32_t last_shmem_id;
+	uint32_t last_file_id;
 };
+
+/* A further description with its own id, for kinds that consist of two; added to the checkpoint. */
+int collect_second(struct collect *c, const struct resource *kind, const struct fd_probe *p,
+		   struct file **ret);
 
 /*
  * The object with the probe's device and inode, added on first use (then
  * *is_new). The address stays valid until the next call. NULL: no memory.
  */
-struct shmem *collect_shmem(struct collect *c, const struct fd_probe *p, bool *is_new);
+struct inode *collect_inode(struct collect *c, const struct fd_probe *p, enum image_id contents,
+			    bool *is_new);
+
+/* Write the messages of this type to @image; no file when there are none. */
+int collect_save_inodes(struct collect *c, enum image_id image,
+			const ProtobufCMessageDescriptor *type);
+
+/* Free what was collected (not the checkpoint). */
+void collect_free(struct collect *c);
 
 /* Owner and signal (F_SETOWN, F_SETSIG); NULL when there is no memory. */
 FownEntry *collect_fown(const struct fd_probe *p);

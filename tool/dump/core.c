@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Core images: every thread is looked at from outside and asked from inside.
+ * The stub runs the leader's questions; other threads get theirs as single
+ * calls from the springboard, one thread at a time.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "dump/state.h"
+#include "resource/attribute.h"
+
+/* One thread with every attribute's own memory. */
+struct inquiry {
+	struct ask ask;
+	void *mine[MAX_ATTRIBUTES];
+};
+
+static bool concerns(const struct attribute *at, const struct ask *a)
+{
+	return a->leader || !at->per_process;
+}
+
+static int each(struct inquiry *q, size_t hook)
+{
+	const struct attribute *const *at;
+	int (*f)(struct ask * a);
+	int i, ret;
+
+	for (at = attributes, i = 0; *at; at++, i++) {
+		memcpy(&f, (const char *)*at + hook, sizeof(f));
+		if (!f || !concerns(*at, &q->ask))
+			continue;
+		q->ask.mine = q->mine[i];
+		ret = f(&q->ask);
+		q->mine[i] = q->ask.mine;
+		if (ret)
+			return fail(&q->ask.run->err, ret, "thread %d: dump its %s",
+				    q->ask.thread->tid, (*at)->name);
+	}
+	return 0;
+}
+
+static uint64_t operand(const struct agent *a, const struct stub_op *op, int i)
+{
+	uint64_t v = op->arg[i];
+
+	return (op->kinds >> (4 * i) & 15) == STUB_ARENA ? a->addr + v : v;
+}
+
+/* Run a program's system calls one by one in a thread that is not in the stub. */
+static int run_by_calls(struct dump_task *dt, struct tracee *t, struct program *p,
+			struct error *err)
+{
+	struct stub_op *op = (struct stub_op *)(p->base + p->start);
+	uint64_t args[6];
+	uint32_t i;
+	int k, ret = 0;
+
+	for (i = 0; !ret && i < p->n; i++) {
+		for (k = 0; k < 6; k++)
+			args[k] = operand(&dt->agent, &op[i], k);
+		ret = springboard_call(&dt->springboard, t, op[i].nr, args, &op[i].ret);
+	}
+	if (!ret)
+		ret = tracee_put_back(t);
+	if (ret)
+		return fail(err, ret, "task %d: make a system call in thread %d", dt->pid, t->tid);
+	return 0;
+}
+
+static int ask_thread(struct dump *d, struct dump_task *dt, size_t i)
+{
+	struct program prog;
+	struct inquiry q = {
+		.ask =
+			{
+				.run = d->run,
+				.cp = d->cp,
+				.thread = &dt->task->threads.at[i],
+				.procfd = dt->procfd,
+				.tracee = &dt->tracees.at[i],
+				.leader = i == 0,
+				.prog = &prog,
+			},
+	};
+	int ret;
+
+	agent_program(&dt->agent, &prog);
+	ret = each(&q, offsetof(struct attribute, look));
+	if (!ret)
+		ret = each(&q, offsetof(struct attribute, ask));
+	if (!ret && i == 0)
+		ret = agent_run(&dt->agent, &prog, &d->run->err);
+	else if (!ret)
+		ret = run_by_calls(dt, &dt->tracees.at[i], &prog, &d->run->err);
+	return ret ? ret : each(&q, offsetof(struct attribute, answer));
+}
+
+/* An address range that is free: above the lowest mapping that leaves enough room behind it. */
+static int find_hole(struct dump *d, const struct dump_task *dt, uint64_t *ret)
+{
+	const struct mm *mm = dt->task->mm;
+	uint64_t need = agent_span(), margin = 1024 * 1024;
+	size_t i;
+
+	for (i = 0; i + 1 < mm->vmas.n; i++) {
+		uint64_t end = mm->vmas.at[i].msg->end, next = mm->vmas.at[i + 1].msg->start;
+
+		if (next > 1ULL << 63)
+			next = 1ULL << 46;
+		if (next > end && next - end >= need + 2 * margin) {
+			*ret = end + margin;
+			return 0;
+		}
+	}
+	fail_text(&d->run->err, -ENOMEM,
+		  "task %d has no %lu bytes of free address space for the stub", dt->pid, need);
+	return d->run->err.code;
+}
+
+int dump_cores(struct dump *d, struct dump_task *dt)
+{
+	struct error *err = &d->run->err;
+	uint64_t hole = 0;
+	size_t i;
+	int ret, stopped;
+
+	ret = find_hole(d, dt, &hole);
+	if (!ret)
+		ret = springboard_place(&dt->springboard, dt->pid, dt->vdso_start, dt->vdso_end,
+					err);
+	if (!ret)
+		ret = agent_start(&dt->agent, &dt->springboard, &dt->tracees.at[0], dt->pid,
+				  dt->pidfd, hole, err);
+	for (i = 0; !ret && i < dt->tracees.n; i++)
+		ret = ask_thread(d, dt, i);
+	if (!ret)
+		ret = dump_secrets(d, dt);
+	stopped = agent_stop(&dt->agent, err);
+	springboard_remove(&dt->springboard);
+	return ret ? ret : stopped;
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "dump/dump.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "dump/state.h"
+#include "image/image.h"
+#include "lib/scripts.h"
+
+static uint32_t us_since(const struct timespec *t0)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (t.tv_sec - t0->tv_sec) * 1000000 + (t.tv_nsec - t0->tv_nsec) / 1000;
+}
+
+/* Everything but contents; what cannot be dumped is refused here, the tasks being only stopped. */
+static int collect_all(struct dump *d)
+{
+	size_t i;
+	int ret = dump_tree(d);
+
+	for (i = 0; !ret && i < d->cp->tasks.n; i++) {
+		struct dump_task *dt = dump_of(d->cp->tasks.at[i]);
+
+		if (!dt->tracees.n)
+			continue; /* a zombie has nothing any more */
+		ret = dump_mm(d, dt);
+		if (!ret)
+			ret = dump_fds(d, dt);
+		if (!ret)
+			ret = dump_fs(d, dt);
+		if (!ret)
+			ret = run_check_time(d->run, "collecting");
+	}
+	return ret;
+}
+
+static int dump_contents(struct dump *d)
+{
+	const struct resource *const *r;
+	struct timespec start;
+	size_t i;
+	int ret = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (i = 0; !ret && i < d->cp->tasks.n; i++) {
+		struct dump_task *dt = dump_of(d->cp->tasks.at[i]);
+
+		if (!dt->tracees.n)
+			continue;
+		ret = dump_cores(d, dt);
+		if (!ret)
+			ret = dump_pages(d, dt);
+		if (!ret)
+			ret = run_check_time(d->run, "dumping memory");
+	}
+	if (!ret)
+		ret = dump_shmem_pages(d);
+	for (r = resources; !ret && *r; r++) {
+		if ((*r)->save)
+			ret = (*r)->save(&d->collect);
+	}
+	d->stats.memdump_us = us_since(&start);
+	return ret;
+}
+
+static int save_stats(struct dump *d)
+{
+	DumpStatsEntry e = DUMP_STATS_ENTRY__INIT;
+	StatsEntry s = STATS_ENTRY__INIT;
+
+	s.dump = &e;
+	e.freezing_time = d->stats.freezing_us;
+	e.frozen_time = d->stats.frozen_us;
+	e.memdump_time = d->stats.memdump_us;
+	e.memwrite_time = d->stats.memwrite_us;
+	e.pages_scanned = d->stats.pages_scanned;
+	e.pages_written = d->stats.pages_written;
+	e.pages_skipped_parent = d->stats.pages_skipped_parent;
+	e.has_shpages_scanned = e.has_shpages_written = true;
+	e.shpages_scanned = d->stats.shpages_scanned;
+	e.shpages_written = d->stats.shpages_written;
+	return image_put(d->run->work_dirfd, IMG_STATS_DUMP, 0, &s.base, &d->run->err);
+}
+
+static void dump_free(struct dump *d)
+{
+	size_t i;
+
+	for (i = 0; d->cp && i < d->cp->tasks.n; i++) {
+		struct dump_task *dt = dump_of(d->cp->tasks.at[i]);
+
+		if (dt->procfd >= 0)
+			close(dt->procfd);
+		if (dt->pidfd >= 0)
+			close(dt->pidfd);
+		vec_free(&dt->tracees);
+		vec_free(&dt->vmas);
+		free(dt);
+	}
+	dump_files_free(&d->files);
+	collect_free(&d->collect);
+	checkpoint_free(d->cp);
+}
+
+static int dump_tasks(struct dump *d)
+{
+	int ret;
+
+	ret = checkpoint_discard(d->run);
+	if (!ret)
+		ret = run_scripts(d->run, STAGE_PRE_DUMP, d->run->opt.tree);
+	if (!ret)
+		ret = dump_freeze(d);
+	if (!ret)
+		ret = run_scripts(d->run, STAGE_NETWORK_LOCK, d->run->opt.tree);
+	if (!ret)
+		ret = collect_all(d);
+	if (!ret)
+		ret = dump_contents(d);
+	if (!ret)
+		ret = checkpoint_save(d->run, d->cp);
+	if (!ret)
+		ret = run_scripts(d->run, STAGE_POST_DUMP, d->run->opt.tree);
+	return ret;
+}
+
+int dump_run(struct run *run)
+{
+	struct dump d = {.run = run};
+	int ret;
+
+	d.cp = checkpoint_new();
+	if (!d.cp)
+		return fail(&run->err, -ENOMEM, "start a checkpoint");
+	d.collect.run = run;
+	d.collect.cp = d.cp;
+	ret = dump_tasks(&d);
+	if (!ret && !run->opt.leave_running && !run->opt.leave_stopped)
+		ret = dump_kill(&d);
+	else
+		dump_thaw(&d);
+	if (run->err.code)
+		ret = run->err.code;
+	if (!ret)
+		ret = save_stats(&d);
+	if (!ret)
+		log_info(&run->log, "Dumping finished successfully");
+	dump_free(&d);
+	return ret;
+}

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Descriptors and the files that tasks name otherwise (mapped, cwd, root, exe).
+ *
+ * Two descriptors are the same description when kcmp(2) says so. It is asked
+ * only within groups of equal device, inode, flags and position.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <search.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "dump/state.h"
+#include "lib/cleanup.h"
+
+struct node {
+	uint64_t dev, ino, pos;
+	uint32_t flags;
+	pid_t pid;
+	int fd; /* -1: known by inode alone */
+	struct file *file;
+};
+
+#define ORDER(a, b) ((a) < (b) ? -1 : (a) > (b))
+
+static int by_inode(const void *pa, const void *pb)
+{
+	const struct node *a = pa, *b = pb;
+	int order = ORDER(a->ino, b->ino);
+
+	return order ? order : ORDER(a->dev, b->dev);
+}
+
+static int by_description(const void *pa, const void *pb)
+{
+	const struct node *a = pa, *b = pb;
+	int order = by_inode(a, b);
+
+	if (!order)
+		order = ORDER(a->flags, b->flags);
+	if (!order)
+		order = ORDER(a->pos, b->pos);
+	if (!order) {
+		order = syscall(SYS_kcmp, a->pid, b->pid, KCMP_FILE, a->fd, b->fd);
+		order = order == 1 ? -1 : order;
+	}
+	return order;
+}
+
+void dump_files_free(struct dump_files *f)
+{
+	tdestroy(f->by_description, free);
+	tdestroy(f->by_inode, free);
+	memset(f, 0, sizeof(*f));
+}
+
+/* Ask the kinds in their order whose this is, and let that one fill the message. */
+static int collect(struct dump *d, const struct fd_probe *p, struct file *f)
+{
+	const struct resource *const *r;
+	int ret;
+
+	f->msg = malloc(sizeof(*f->msg));
+	if (!f->msg)
+		return fail(&d->run->err, -ENOMEM, "task %d: keep a file", p->pid);
+	file_entry__init(f->msg);
+	f->msg->id = f->id;
+	for (r = resources; *r; r++) {
+		if (!(*r)->match || !(*r)->match(p))
+			continue;
+		f->res = *r;
+		f->msg->type = (*r)->type;
+		ret = (*r)->collect(&d->collect, p, f);
+		if (!ret)
+			log_debug(&d->run->log, "File %#x: %s %s (task %d, descriptor %d)", f->id,
+				  (*r)->name, p->link, p->pid, p->fd);
+		return ret;
+	}
+	return refuse_probe(&d->collect, p, "of a kind that is not supported yet",
+			    "close it before the dump; stasis(8) lists what is supported");
+}
+
+static int new_file(struct dump *d, const struct fd_probe *p, struct file **ret)
+{
+	struct file *f = calloc(1, sizeof(*f));
+	int err;
+
+	if (!f)
+		return fail(&d->run->err, -ENOMEM, "task %d: keep a file", p->pid);
+	f->id = ++d->collect.last_file_id;
+	f->holder_pid = p->pid;
+	f->holder_fd = p->fd;
+	err = collect(d, p, f);
+	if (!err && checkpoint_add_file(d->cp, f))
+		err = fail(&d->run->err, -ENOMEM, "task %d: keep a file", p->pid);
+	if (err) {
+		if (f->msg)
+			file_entry__free_unpacked(f->msg, NULL);
+		free(f);
+		return err;
+	}
+	*ret = f;
+	return 0;
+}
+
+/* The node that equals @like, put into @tree on first sight (then file is NULL). */
+static struct node *find_node(void **tree, const struct node *like,
+			      int (*compare)(const void *, const void *))
+{
+	struct node *n = malloc(sizeof(*n)), **found;
+
+	if (!n)
+		return NULL;
+	*n = *like;
+	found = tsearch(n, tree, compare);
+	if (!found || *found != n)
+		free(n);
+	return found ? *found : NULL;
+}
+
+static void probe_fs(struct fd_probe *p)
+{
+	struct statfs sfs;
+
+	p->fstype = fstatfs(p->local, &sfs) ? 0 : (uint64_t)sfs.f_type;
+}
+
+/* What a descriptor needs on first sight only. */
+static int probe_new(struct dump *d, struct dump_task *dt, struct fd_probe *p)
+{
+	char path[32];
+	int ret;
+
+	snprintf(path, sizeof(path), "fd/%d", p->fd);
+	ret = proc_link(dt->procfd, path, p->link, sizeof(p->link));
+	if (ret)
+		return fail(&d->run->err, ret, "task %d: read the name of descriptor %d", dt->pid,
+			    p->fd);
+	p->local = syscall(SYS_pidfd_getfd, dt->pidfd, p->fd, 0);
+	if (p->local < 0)
+		return fail(&d->run->err, -errno, "task %d: get descriptor %d (%s)", dt->pid, p->fd,
+			    p->link);
+	probe_fs(p);
+	return 0;
+}
+
+static int check_locks(struct dump *d, const struct fd_probe *p)
+{
+	char name[600];
+
+	if (!proc_field(p->fdinfo, "lock"))
+		return 0;
+	fail_text(&d->run->err, -EOPNOTSUPP, "%s holds file locks, which cannot be dumped yet",
+		  probe_name(p, name, sizeof(name)));
+	return fail_hint(&d->run->err, "release the lock before the dump");
+}
+
+static int add_fd(struct dump *d, struct dump_task *dt, struct fdtable *table, int fd)
+{
+	struct fd_probe p = {.pid = dt->pid, .fd = fd, .local = -1};
+	_cleanup_free_ char *fdinfo = NULL;
+	struct fd entry = {};
+	struct node like, *n;
+	char path[32];
+	int ret;
+
+	snprintf(path, sizeof(path), "fdinfo/%d", fd);
+	ret = proc_read(dt->procfd, path, &fdinfo);
+	if (ret < 0)
+		return fail(&d->run->err, ret, "task %d: read %s", dt->pid, path);
+	snprintf(path, sizeof(path), "fd/%d", fd);
+	if (fstatat(dt->procfd, path, &p.st, 0))
+		return fail(&d->run->err, -errno, "task %d: stat %s", dt->pid, path);
+	p.fdinfo = fdinfo;
+	p.flags = probe_number(&p, "flags", 8);
+	p.pos = probe_number(&p, "pos", 10);
+	p.mnt_id = probe_number(&p, "mnt_id", 10);
+	like = (struct node){p.st.st_dev, p.st.st_ino, p.pos, p.flags & ~O_CLOEXEC,
+			     dt->pid,	  fd,	       NULL};
+	n = find_node(&d->files.by_description, &like, by_description);
+	if (!n)
+		return fail(&d->run->err, -ENOMEM, "task %d: keep descriptor %d", dt->pid, fd);
+	if (!n->file) {
+		uint32_t cloexec = p.flags & O_CLOEXEC;
+
+		p.flags &= ~O_CLOEXEC;
+		ret = check_locks(d, &p);
+		if (!ret)
+			ret = probe_new(d, dt, &p);
+		if (!ret)
+			ret = new_file(d, &p, &n->file);
+		if (p.local >= 0)
+			close(p.local);
+		if (ret)
+			return ret;
+		p.flags |= cloexec;
+	}
+	entry.file = n->file;
+	entry.msg = malloc(sizeof(*entry.msg));
+	if (!entry.msg)
+		return fail(&d->run->err, -ENOMEM, "task %d: keep descriptor %d", dt->pid, fd);
+	fdinfo_entry__init(entry.msg);
+	entry.msg->id = n->file->id;
+	entry.msg->type = n->file->msg->type;
+	entry.msg->fd = fd;
+	entry.msg->flags = p.flags & O_CLOEXEC ? FD_CLOEXEC : 0;
+	n->file->n_uses++;
+	table->fds.at[table->fds.n++] = entry; /* reserved by the caller */
+	return 0;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+int dump_fds(struct dump *d, struct dump_task *dt)
+{
+	uint32_t id = task_core(dt->task)->ids->files_id;
+	_cleanup_(cleanup_ints) proc_ints fds = {};
+	struct fdtable *table, **known;
+	size_t i;
+	int ret;
+
+	vec_for_each (&d->cp->fdtables, known) {
+		if ((*known)->id == id) {
+			dt->task->fdtable = *known;
+			return 0;
+		}
+	}
+	ret = proc_dir_numbers(dt->procfd, "fd", &fds);
+	if (ret)
+		return fail(&d->run->err, ret, "task %d: list its descriptors", dt->pid);
+	qsort(fds.at, fds.n, sizeof(*fds.at), by_number);
+	table = calloc(1, sizeof(*table));
+	if (!table || vec_push(&d->cp->fdtables, table)) {
+		free(table);
+		return fail(&d->run->err, -ENOMEM, "task %d: keep its descriptors", dt->pid);
+	}
+	table->id = id;
+	dt->task->fdtable = table;
+	if (vec_reserve(&table->fds, fds.n + 1))
+		return fail(&d->run->err, -ENOMEM, "task %d: keep its descriptors", dt->pid);
+	for (i = 0; !ret && i < fds.n; i++)
+		ret = add_fd(d, dt, table, fds.at[i]);
+	return ret;
+}
+
+int dump_path_file(struct dump *d, struct dump_task *dt, const char *path, struct file **ret)
+{
+	struct fd_probe p = {.pid = dt->pid, .fd = -1, .local = -1, .fdinfo = ""};
+	struct node like = {.pid = dt->pid, .fd = -1}, *n;
+	int err;
+
+	if (fstatat(dt->procfd, path, &p.st, 0))
+		return fail(&d->run->err, -errno, "task %d: stat %s", dt->pid, path);
+	like.dev = p.st.st_dev;
+	like.ino = p.st.st_ino;
+	n = find_node(&d->files.by_inode, &like, by_inode);
+	if (!n)
+		return fail(&d->run->err, -ENOMEM, "task %d: keep %s", dt->pid, path);
+	if (!n->file) {
+		err = proc_link(dt->procfd, path, p.link, sizeof(p.link));
+		if (err)
+			return fail(&d->run->err, err, "task %d: read the name of %s", dt->pid,
+				    path);
+		p.local = openat(dt->procfd, path, O_PATH | O_CLOEXEC);
+		if (p.local < 0)
+			return fail(&d->run->err, -errno, "task %d: open %s (%s)", dt->pid, path,
+				    p.link);
+		probe_fs(&p);
+		err = new_file(d, &p, &n->file);
+		close(p.local);
+		if (err)
+			return err;
+	}
+	*ret = n->file;
+	return 0;
+}
+
+int dump_fs(struct dump *d, struct dump_task *dt)
+{
+	struct proc_status s;
+	struct file *cwd, *root;
+	FsEntry *e;
+	int ret;
+
+	ret = dump_path_file(d, dt, "cwd", &cwd);
+	if (!ret)
+		ret = dump_path_file(d, dt, "root", &root);
+	if (ret)
+		return ret;
+	ret = proc_status(dt->procfd, "status", &s);
+	if (ret)
+		return fail(&d->run->err, ret, "task %d: read its status", dt->pid);
+	vec_free(&s.groups);
+	e = malloc(sizeof(*e));
+	if (!e)
+		return fail(&d->run->err, -ENOMEM, "task %d: keep its cwd", dt->pid);
+	fs_entry__init(e);
+	e->cwd_id = cwd->id;
+	e->root_id = root->id;
+	e->has_umask = true;
+	e->umask = s.umask;
+	cwd->n_uses++;
+	root->n_uses++;
+	dt->task->fs = e;
+	dt->task->cwd = cwd;
+	dt->task->root = root;
+	return 0;
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a dump holds while it runs, beside the model it fills. */
+#ifndef STASIS_DUMP_STATE_H
+#define STASIS_DUMP_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include "kernel/proc.h"
+#include "lib/run.h"
+#include "lib/vec.h"
+#include "model/model.h"
+#include "remote/agent.h"
+#include "remote/ptrace.h"
+#include "remote/springboard.h"
+#include "resource/collect.h"
+
+/* A mapping while it is dumped; parallel to mm->vmas. */
+struct dump_vma {
+	uint64_t dev, ino; /* of the mapped file, 0 for anonymous */
+	bool private_anon; /* may hold anonymous pages that belong to the task */
+	bool secret;	   /* memfd_secret: only the task itself can read it */
+	bool whole;	   /* dumped whole, whatever the page tables say (vDSO) */
+};
+
+struct dump_task {
+	struct task *task;
+	pid_t pid;
+	int procfd; /* /proc/PID; -1 once closed */
+	int pidfd;
+	struct proc_stat stat;
+	VEC(struct tracee) tracees; /* [0] is the leader */
+	VEC(struct dump_vma) vmas;
+	uint64_t vdso_start, vdso_end;
+	struct springboard springboard;
+	struct agent agent;
+};
+
+/* Times in microseconds, for stats-dump. */
+struct dump_stats {
+	struct timespec frozen_at;
+	uint32_t freezing_us, frozen_us, memdump_us, memwrite_us;
+	uint64_t pages_scanned, pages_written, pages_skipped_parent;
+	uint64_t shpages_scanned, shpages_written;
+};
+
+/* Descriptions found so far (tsearch(3) trees), see files.c. */
+struct dump_files {
+	void *by_description; /* open file descriptions */
+	void *by_inode;	      /* mapped files, exe, cwd, root */
+};
+
+struct dump {
+	struct run *run;
+	struct checkpoint *cp;
+	struct collect collect; /* run, cp, and shared memory found so far */
+	struct dump_files files;
+	uint32_t last_pages_id;
+	struct dump_stats stats;
+	bool frozen;
+};
+
+static inline struct dump_task *dump_of(const struct task *t)
+{
+	return t->dump;
+}
+
+/* --- the steps of a dump, in their order ------------------------------- */
+
+/* Stop every thread of the tree; fills cp->tasks, parents first. (freeze.c) */
+int dump_freeze(struct dump *d);
+/* Let every thread go on as it was. Safe at any time; keeps the first error. */
+int dump_thaw(struct dump *d);
+/* End every task (after a dump that succeeded). */
+int dump_kill(struct dump *d);
+
+/* Tree, namespaces, sharing: pstree and ids. Refuses what cannot be dumped. (tree.c) */
+int dump_tree(struct dump *d);
+
+/* Address space of one task: mm and vmas. (mm.c) */
+int dump_mm(struct dump *d, struct dump_task *dt);
+
+/* Descriptor tables, cwd, root, exe. (files.c) */
+int dump_fds(struct dump *d, struct dump_task *dt);
+int dump_fs(struct dump *d, struct dump_task *dt);
+/*
+ * The entry for a file that is mapped or named by a path of /proc/PID, found
+ * or made. @path is relative to dt->procfd ("exe", "cwd", "map_files/a-b").
+ */
+int dump_path_file(struct dump *d, struct dump_task *dt, const char *path, struct file **ret);
+void dump_files_free(struct dump_files *f);
+
+/* Core images: what is asked of every thread. (core.c) */
+int dump_cores(struct dump *d, struct dump_task *dt);
+
+/* A page map image of kind @id and its pages image, the map's head written. */
+int page_images_create(struct dump *d, enum image_id id, uint64_t n, struct image_writer **ret_map,
+		       int *ret_pages);
+
+/* Contents of memory. (pages.c, shmem.c) */
+int dump_pages(struct dump *d, struct dump_task *dt);
+int dump_shmem_pages(struct dump *d);
+/* Secret memory that this task, which sits in the stub, can read. */
+int dump_secrets(struct dump *d, struct dump_task *dt);
+
+#endif

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What a process or thread has set of itself by prctl(2) and its like. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "kernel/proc.h"
+#include "lib/cleanup.h"
+#include "remote/program.h"
+#include "resource/attribute.h"
+#include "resource/attributes.h"
+
+static int read_number(int procfd, const char *path, int base, int64_t *ret)
+{
+	_cleanup_free_ char *text = NULL;
+	ssize_t n = proc_read(procfd, path, &text);
+
+	if (n < 0)
+		return n;
+	*ret = strtoll(text, NULL, base);
+	return 0;
+}
+
+/* --- of a process --------------------------------------------------------- */
+
+static int look_process(struct ask *a)
+{
+	TaskCoreEntry *tc = a->thread->core->tc;
+	int64_t v = 0;
+	int ret;
+
+	ret = read_number(a->procfd, "personality", 16, &v);
+	if (ret)
+		return ret;
+	tc->personality = v;
+	ret = read_number(a->procfd, "oom_score_adj", 10, &v);
+	if (ret)
+		return ret;
+	tc->has_oom_score_adj = true;
+	tc->oom_score_adj = v;
+	/* Not there without auditing. */
+	if (!read_number(a->procfd, "loginuid", 10, &v)) {
+		tc->has_loginuid = true;
+		tc->loginuid = v;
+	}
+	tc->has_cg_set = true;
+	tc->cg_set = 1;
+	return 0;
+}
+
+struct process_ops {
+	struct stub_op *dumpable, *thp, *brk;
+	uint64_t subreaper; /* int that prctl writes */
+};
+
+static int ask_process(struct ask *a)
+{
+	struct process_ops *ops;
+	uint64_t at;
+
+	ops = program_space(a->prog, sizeof(*ops), &at);
+	if (!ops)
+		return -ENOSPC;
+	a->mine = ops;
+	ops->dumpable = program_call(a->prog, SYS_prctl, 0, arg_imm(PR_GET_DUMPABLE));
+	ops->thp = program_call(a->prog, SYS_prctl, 0, arg_imm(PR_GET_THP_DISABLE), arg_imm(0),
+				arg_imm(0), arg_imm(0), arg_imm(0));
+	ops->brk = program_call(a->prog, SYS_brk, 0, arg_imm(0));
+	return ops->dumpable && ops->thp && ops->brk &&
+			       program_call(a->prog, SYS_prctl, 0, arg_imm(PR_GET_CHILD_SUBREAPER),
+					    arg_arena(at + offsetof(struct process_ops, subreaper)))
+		       ? 0
+		       : -ENOSPC;
+}
+
+static int answer_process(struct ask *a)
+{
+	const struct process_ops *ops = a->mine;
+	TaskCoreEntry *tc = a->thread->core->tc;
+	MmEntry *mm = a->thread->task->mm->msg;
+
+	tc->has_child_subreaper = true;
+	tc->child_subreaper = (int)ops->subreaper != 0;
+	mm->has_dumpable = true;
+	mm->dumpable = ops->dumpable->ret;
+	mm->has_thp_disabled = true;
+	mm->thp_disabled = ops->thp->ret != 0;
+	mm->mm_brk = ops->brk->ret;
+	return 0;
+}
+
+const struct attribute attribute_process = {
+	.name = "process attributes",
+	.per_process = true,
+	.look = look_process,
+	.ask = ask_process,
+	.answer = answer_process,
+};
+
+/* --- of a thread ---------------------------------------------------------- */
+
+#ifndef PTRACE_GET_RSEQ_CONFIGURATION
+#define PTRACE_GET_RSEQ_CONFIGURATION 0x420f
+#endif
+
+struct rseq_configuration {
+	uint64_t rseq_abi_pointer;
+	uint32_t rseq_abi_size, signature, flags, pad;
+};
+
+static int look_rseq(struct ask *a, ThreadCoreEntry *tc)
+{
+	struct rseq_configuration c;
+
+	if (ptrace(PTRACE_GET_RSEQ_CONFIGURATION, a->thread->tid, sizeof(c), &c) < 0)
+		return -errno;
+	if (!c.rseq_abi_pointer)
+		return 0;
+	tc->rseq_entry = malloc(sizeof(*tc->rseq_entry));
+	if (!tc->rseq_entry)
+		return -ENOMEM;
+	rseq_entry__init(tc->rseq_entry);
+	tc->rseq_entry->rseq_abi_pointer = c.rseq_abi_pointer;
+	tc->rseq_entry->rseq_abi_size = c.rseq_abi_size;
+	tc->rseq_entry->signature = c.signature;
+	return 0;
+}
+
+static int look_thread(struct ask *a)
+{
+	ThreadCoreEntry *tc = a->thread->core->thread_core;
+	struct robust_list_head *head;
+	char path[48];
+	int64_t v = 0;
+	size_t len;
+	ssize_t n;
+
+	if (syscall(SYS_get_robust_list, a->thread->tid, &head, &len))
+		return -errno;
+	tc->futex_rla = (uint64_t)head;
+	tc->futex_rla_len = len;
+	snprintf(path, sizeof(path), "task/%d/comm", a->thread->tid);
+	n = proc_read(a->procfd, path, &tc->comm);
+	if (n < 0)
+		return n;
+	if (n > 0 && tc->comm[n - 1] == '\n')
+		tc->comm[n - 1] = 0;
+	snprintf(path, sizeof(path), "/proc/%d/timerslack_ns", a->thread->tid);
+	if (!read_number(AT_FDCWD, path, 10, &v)) {
+		tc->has_timerslack = true;
+		tc->timerslack = v;
+	}
+	tc->has_cg_set = true;
+	tc->cg_set = 1;
+	return look_rseq(a, tc);
+}
+
+/* What the calls write. */
+struct thread_data {
+	stack_t sas;
+	uint64_t clear_tid;
+	uint64_t pdeath; /* int */
+};
+
+static int ask_thread(struct ask *a)
+{
+	struct thread_data *d;
+	uint64_t at;
+
+	d = program_space(a->prog, sizeof(*d), &at);
+	a->mine = d;
+	return d &&
+			       program_call(a->prog, SYS_sigaltstack, 0, arg_imm(0),
+					    arg_arena(at + offsetof(struct thread_data, sas))) &&
+			       program_call(
+				       a->prog, SYS_prctl, 0, arg_imm(PR_GET_TID_ADDRESS),
+				       arg_arena(at + offsetof(struct thread_data, clear_tid))) &&
+			       program_call(a->prog, SYS_prctl, 0, arg_imm(PR_GET_PDEATHSIG),
+					    arg_arena(at + offsetof(struct thread_data, pdeath)))
+		       ? 0
+		       : -ENOSPC;
+}
+
+static int answer_thread(struct ask *a)
+{
+	ThreadCoreEntry *tc = a->thread->core->thread_core;
+	const struct thread_data *d = a->mine;
+
+	tc->sas = malloc(sizeof(*tc->sas));
+	if (!tc->sas)
+		return -ENOMEM;
+	thread_sas_entry__init(tc->sas);
+	tc->sas->ss_sp = (uint64_t)d->sas.ss_sp;
+	tc->sas->ss_size = d->sas.ss_size;
+	tc->sas->ss_flags = d->sas.ss_flags;
+	a->thread->core->thread_info->clear_tid_addr = d->clear_tid;
+	if ((int)d->pdeath) {
+		tc->has_pdeath_sig = true;
+		tc->pdeath_sig = (int)d->pdeath;
+	}
+	return 0;
+}
+
+const struct attribute attribute_thread = {
+	.name = "thread attributes",
+	.look = look_thread,
+	.ask = ask_thread,
+	.answer = answer_thread,
+};
