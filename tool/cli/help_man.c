@@ -162,7 +162,7 @@ void help_print_completion(FILE *f)
 	size_t i;
 
 	fputs("# bash completion for stasis\n_stasis()\n{\n"
-	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd= w\n"
+	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} cmd='' w\n"
 	      "\t[ \"$prev\" = = ] && prev=${COMP_WORDS[COMP_CWORD-2]}\n"
 	      "\t[ \"$cur\" = = ] && cur=\n"
 	      "\tCOMPREPLY=()\n\tcase $prev in\n",

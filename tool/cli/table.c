@@ -95,7 +95,7 @@ const struct option_row option_rows[] = {
 
 	/* --- images --- */
 	{"images-dir", 'D', OPT_DIR, NEEDS("DIR"), .group = GROUP_IMAGES,
-	 .on = CMD_BOTH | CMD_OTHER, AT(images_dir), .preset = ".",
+	 .on = CMD_BOTH | CMD_OTHER, AT(images_dir), .preset = "the current folder",
 	 .help = "The folder of the checkpoint."},
 	{"work-dir", 'W', OPT_DIR, NEEDS("DIR"), .group = GROUP_IMAGES, .on = CMD_BOTH | CMD_OTHER,
 	 AT(work_dir), .preset = "the images folder",
