@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#if __has_include("dump/dump.h")
 #include "cli/commands.h"
 #include "cli/session.h"
 #include "dump/dump.h"
@@ -13,3 +14,4 @@ int cmd_dump(struct run *run)
 	status_ready(run);
 	return run->opt.display_stats ? show_stats(run, false) : 0;
 }
+#endif

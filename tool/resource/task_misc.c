@@ -51,6 +51,8 @@ static int look_process(struct ask *a)
 		tc->has_loginuid = true;
 		tc->loginuid = v;
 	}
+	tc->has_cg_set = true;
+	tc->cg_set = 1;
 	return 0;
 }
 
