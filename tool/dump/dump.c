@@ -56,8 +56,6 @@ static int dump_contents(struct dump *d)
 		ret = dump_cores(d, dt);
 		if (!ret)
 			ret = dump_pages(d, dt);
-		if (!ret)
-			ret = run_check_time(d->run, "dumping memory");
 	}
 	if (!ret)
 		ret = dump_shmem_pages(d);
