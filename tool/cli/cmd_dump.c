@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#if __has_include("dump/dump.h")
 #include "cli/commands.h"
 #include "cli/session.h"
 #include "dump/dump.h"
@@ -14,4 +13,3 @@ int cmd_dump(struct run *run)
 	status_ready(run);
 	return run->opt.display_stats ? show_stats(run, false) : 0;
 }
-#endif

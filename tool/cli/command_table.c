@@ -5,11 +5,6 @@
 #include "cli/table.h"
 
 /* Their layers may not be there yet. */
-#if __has_include("dump/dump.h")
-#define CMD_DUMP_RUN cmd_dump
-#else
-#define CMD_DUMP_RUN NULL
-#endif
 #if __has_include("restore/restore.h")
 #define CMD_RESTORE_RUN cmd_restore
 #define CMD_PLAN_RUN	cmd_plan
@@ -19,7 +14,7 @@
 #endif
 
 const struct command commands[] = {
-	{"dump", CMD_DUMP, "-t PID [OPTION...]", "checkpoint a tree of tasks", .run = CMD_DUMP_RUN,
+	{"dump", CMD_DUMP, "-t PID [OPTION...]", "checkpoint a tree of tasks", .run = cmd_dump,
 	 .needs_images = true},
 	{"restore", CMD_RESTORE, "[OPTION...] [--exec-cmd -- COMMAND...]",
 	 "restore a tree of tasks from a checkpoint", .run = CMD_RESTORE_RUN, .needs_images = true},

@@ -60,13 +60,15 @@ static int open_log(struct run *run)
 static int find_scripts(struct run *run)
 {
 	struct option_list *scripts = &run->opt.action_scripts;
+	_cleanup_free_ char *cwd = getcwd(NULL, 0);
 	char *path;
 	size_t i;
 
 	for (i = 0; i < scripts->n; i++) {
-		path = realpath(scripts->at[i], NULL);
-		if (!path)
+		if (!cwd || scripts->at[i][0] == '/' || access(scripts->at[i], F_OK))
 			continue;
+		if (asprintf(&path, "%s/%s", cwd, scripts->at[i]) < 0)
+			return fail(&run->err, -ENOMEM, "action scripts");
 		free(scripts->at[i]);
 		scripts->at[i] = path;
 	}
@@ -139,8 +141,6 @@ static void log_end(const struct run *run, const struct command *command, int r)
 	case CMD_DUMP:
 		if (r)
 			log_err(&run->log, "Dumping FAILED.");
-		else
-			log_info(&run->log, "Dumping finished successfully");
 		break;
 	case CMD_RESTORE:
 		if (r)

@@ -28,6 +28,7 @@ struct file {
 	void *data;		    /* the kind's own, freed by res->forget */
 	pid_t holder_pid;	    /* at dump: a task that has it, */
 	int holder_fd;		    /* and its descriptor there; -1: none (mapped, cwd ...) */
+	void *plan;		    /* the planner's own while it runs */
 };
 
 struct fd {
@@ -39,6 +40,7 @@ struct fd {
 struct fdtable {
 	uint32_t id;
 	VEC(struct fd) fds; /* ascending by msg->fd */
+	void *plan;	    /* the planner's own while it runs */
 };
 
 struct vma {
@@ -113,9 +115,6 @@ struct run;
  * features of images that this program does not know.
  */
 int checkpoint_load(struct run *run, struct checkpoint **ret);
-
-/* The same for looking at it only: what cannot be restored passes, file->res may be NULL. */
-int checkpoint_look(struct run *run, struct checkpoint **ret);
 
 /*
  * Write pstree, files and the per-task images except page maps, and last and

@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lib/run.h"
 #include "resource/collect.h"
 #include "resource/kinds.h"
 #include "resource/pipe.h"
+#include "resource/reg.h"
+#include "restore/plan.h"
 
 static bool match_fifo(const struct fd_probe *p)
 {
@@ -52,6 +55,83 @@ static int describe_fifo(const struct file *f, char *buf, size_t size)
 			f->msg->fifo->regf_id);
 }
 
+/* --- restore --- */
+
+/* file->data */
+struct fifo {
+	struct file *path; /* the file entry with name, flags and owner */
+	bool fills;	   /* the first description of this FIFO fills it */
+	struct pipe_data data;
+};
+
+static int load_fifo(struct run *run, struct checkpoint *cp)
+{
+	struct pipe_data_list data = {0};
+	int ret = pipe_data_load(run, IMG_FIFO_DATA, &data);
+	size_t i;
+
+	for (i = 0; i < cp->files.n && !ret; i++) {
+		struct file *f = cp->files.at[i];
+		struct fifo *fifo;
+		struct pipe_data *d;
+
+		if (f->msg->type != FD_TYPES__FIFO)
+			continue;
+		fifo = calloc(1, sizeof(*fifo));
+		if (!fifo) {
+			ret = fail(&run->err, -ENOMEM, "fifo");
+			break;
+		}
+		f->data = fifo;
+		fifo->path = checkpoint_file(cp, f->msg->fifo->has_regf_id ? f->msg->fifo->regf_id
+									   : f->id);
+		if (!fifo->path || !fifo->path->msg->reg) {
+			ret = fail_text(&run->err, -EBADMSG,
+					"image files.img: fifo file id %u has no path", f->id);
+			break;
+		}
+		d = pipe_data_find(&data, f->msg->fifo->pipe_id);
+		if (d && d->bytes) {
+			fifo->data = *d;
+			fifo->fills = true;
+			d->bytes = NULL;
+		}
+	}
+	pipe_data_free(&data);
+	return ret;
+}
+
+static int open_fifo(struct plan *p, struct plan_slot *slot, struct file *f, struct operand *ret_fd)
+{
+	struct fifo *fifo = f->data;
+	struct operand both;
+	int ret;
+
+	/* With both ends open nothing blocks, neither this open nor the write. */
+	ret = open_path(p, slot, fifo->path, O_RDWR | O_NONBLOCK, &both);
+	if (ret)
+		return ret;
+	both = plan_put_aside(p, slot, both);
+	ret = open_path(p, slot, fifo->path, fifo->path->msg->reg->flags, ret_fd);
+	if (ret)
+		return ret;
+	if (fifo->fills)
+		pipe_data_plan(p, slot, &fifo->data, both);
+	plan_close(p, slot, both);
+	plan_fown(p, slot, *ret_fd, fifo->path->msg->reg->fown);
+	return 0;
+}
+
+static void forget_fifo(struct file *f)
+{
+	struct fifo *fifo = f->data;
+
+	if (fifo)
+		free(fifo->data.bytes);
+	free(fifo);
+	f->data = NULL;
+}
+
 const struct resource resource_fifo = {
 	.name = "FIFO",
 	.type = FD_TYPES__FIFO,
@@ -59,4 +139,7 @@ const struct resource resource_fifo = {
 	.collect = collect_fifo,
 	.save = save_fifos,
 	.describe = describe_fifo,
+	.load = load_fifo,
+	.open = open_fifo,
+	.forget = forget_fifo,
 };

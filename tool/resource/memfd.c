@@ -2,14 +2,19 @@
 /* memfd_create(2): descriptions, inodes (memfd.img) and contents (pagemap-shmem-ID.img). */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/magic.h>
+#include <linux/memfd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "resource/collect.h"
 #include "resource/kinds.h"
+#include "resource/memfd.h"
+#include "restore/memory.h"
 
 #define PREFIX	"/memfd:"
 #define DELETED " (deleted)"
@@ -109,6 +114,204 @@ static int describe_memfd(const struct file *f, char *buf, size_t size)
 			f->msg->memfd->pos);
 }
 
+/* --- restore --- */
+
+#ifndef F_SEAL_EXEC
+#define F_SEAL_EXEC 0x0020
+#endif
+#define ALL_SEALS                                                                         \
+	(F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE | \
+	 F_SEAL_EXEC)
+
+/* file->data of every description of the inode. */
+struct memfd {
+	MemfdInodeEntry *msg;
+	unsigned int refs;
+	struct file *first; /* the description that makes it */
+	bool sealed;
+};
+
+static int load_inodes(struct run *run, struct memfd ***ret, size_t *n)
+{
+	VEC(struct memfd *) v = {0};
+	struct image_reader *r;
+	ProtobufCMessage *msg;
+	int code = image_open(run->images_dirfd, IMG_MEMFD_INODE, 0, true, &run->err, &r);
+
+	if (code == -ENOENT && !run->err.code)
+		return 0;
+	if (code)
+		return code;
+	while ((code = image_read(r, &msg)) == 1) {
+		struct memfd *m = calloc(1, sizeof(*m));
+
+		if (!m || vec_push(&v, m)) {
+			free(m);
+			protobuf_c_message_free_unpacked(msg, NULL);
+			code = fail(&run->err, -ENOMEM, "image memfd.img");
+			break;
+		}
+		m->msg = (MemfdInodeEntry *)msg;
+	}
+	image_reader_free(r);
+	*ret = v.at;
+	*n = v.n;
+	return code;
+}
+
+static void free_memfd(struct memfd *m)
+{
+	memfd_inode_entry__free_unpacked(m->msg, NULL);
+	free(m);
+}
+
+static int link_files(struct run *run, struct checkpoint *cp, struct memfd **m, size_t n)
+{
+	size_t i, j;
+
+	for (i = 0; i < cp->files.n; i++) {
+		struct file *f = cp->files.at[i];
+
+		if (f->msg->type != FD_TYPES__MEMFD)
+			continue;
+		for (j = 0; j < n && m[j]->msg->inode_id != f->msg->memfd->inode_id; j++)
+			;
+		if (j == n) {
+			fail_text(&run->err, -EBADMSG,
+				  "image files.img: memfd file id %u: memfd.img has no inode %u",
+				  f->id, f->msg->memfd->inode_id);
+			return fail_hint(&run->err, "the checkpoint is damaged; dump again");
+		}
+		f->data = m[j];
+		m[j]->refs++;
+	}
+	return 0;
+}
+
+static int load_memfd(struct run *run, struct checkpoint *cp)
+{
+	struct memfd **m = NULL;
+	size_t n = 0, i;
+	int ret = load_inodes(run, &m, &n);
+
+	if (!ret)
+		ret = link_files(run, cp, m, n);
+	for (i = 0; i < n; i++)
+		if (!m[i]->refs)
+			free_memfd(m[i]);
+	free(m);
+	return ret;
+}
+
+uint64_t memfd_size(const struct file *f)
+{
+	const struct memfd *m = f->data;
+
+	return m ? m->msg->size : 0;
+}
+
+/* Contents go through a mapping in the hole. */
+static int fill(struct plan *p, struct plan_slot *slot, const MemfdInodeEntry *e, struct operand fd)
+{
+	uint64_t at = plan_scratch(p), len = (e->size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+	stored_vec extents = {0};
+	int ret = pagemap_load(p->run, &p->chain, IMG_SHMEM_PAGEMAP, e->shmid, true, &extents);
+
+	if (!ret && extents.n) {
+		struct stored *last = &extents.at[extents.n - 1];
+
+		if (last->start + last->len > len)
+			ret = fail_text(&p->run->err, -EBADMSG,
+					"image pagemap-shmem-%u.img: contents beyond the end of "
+					"memfd %s",
+					e->shmid, e->name);
+	}
+	if (!ret && extents.n) {
+		plan_call_expect(p, slot, "map memfd %ld", e->inode_id, __NR_mmap, at, imm(at),
+				 imm(len), imm(PROT_READ | PROT_WRITE),
+				 imm(MAP_SHARED | MAP_FIXED_NOREPLACE), fd, imm(0));
+		ret = plan_fill(p, slot, at, &extents);
+		plan_call(p, slot, "unmap memfd %ld", e->inode_id, __NR_munmap, imm(at), imm(len));
+	}
+	vec_free(&extents);
+	return ret;
+}
+
+static int make(struct plan *p, struct plan_slot *slot, struct memfd *m, struct operand *ret_fd)
+{
+	const MemfdInodeEntry *e = m->msg;
+	uint64_t flags = plan_cloexec(slot) ? MFD_CLOEXEC : 0;
+	struct operand fd;
+
+	if (e->seals & ~ALL_SEALS)
+		return fail_text(&p->run->err, -EOPNOTSUPP, "memfd %s: unknown seals %#x", e->name,
+				 e->seals);
+	if (!(e->seals & F_SEAL_SEAL))
+		flags |= MFD_ALLOW_SEALING;
+	if (e->has_hugetlb_flag && e->hugetlb_flag)
+		flags |= MFD_HUGETLB | (e->hugetlb_flag & (0x3fu << MFD_HUGE_SHIFT));
+	/* Sealed with nothing but 'no more seals' is how one without seals is born. */
+	if (e->seals & ~(uint32_t)F_SEAL_SEAL)
+		flags |= MFD_ALLOW_SEALING;
+	fd = plan_open(p, slot, "memfd inode %ld", e->inode_id, __NR_memfd_create,
+		       plan_string(p, e->name), imm(flags));
+	if (e->size)
+		plan_call(p, slot, "size %ld", e->size, __NR_ftruncate, fd, imm(e->size));
+	if (e->has_mode)
+		plan_call(p, slot, "mode", e->mode, __NR_fchmod, fd, imm(e->mode & 07777));
+	if (e->uid || e->gid)
+		plan_call(p, slot, "owner", e->uid, __NR_fchown, fd, imm(e->uid), imm(e->gid));
+	*ret_fd = fd;
+	return fill(p, slot, e, fd);
+}
+
+static int open_memfd(struct plan *p, struct plan_slot *slot, struct file *f,
+		      struct operand *ret_fd)
+{
+	const MemfdFileEntry *e = f->msg->memfd;
+	struct memfd *m = f->data;
+	int ret;
+
+	if (m->first) {
+		ret = plan_reopen(p, slot, m->first, e->flags, ret_fd);
+	} else {
+		m->first = f;
+		ret = make(p, slot, m, ret_fd);
+		if (!ret && (e->flags & (O_APPEND | O_NONBLOCK)))
+			plan_call(p, slot, "flags", e->flags, __NR_fcntl, *ret_fd, imm(F_SETFL),
+				  imm(e->flags & (O_APPEND | O_NONBLOCK)));
+	}
+	if (ret)
+		return ret;
+	if (e->pos)
+		plan_call_expect(p, slot, "position %ld", e->pos, __NR_lseek, e->pos, *ret_fd,
+				 imm(e->pos), imm(SEEK_SET));
+	plan_fown(p, slot, *ret_fd, e->fown);
+	return 0;
+}
+
+/* Seals forbid what filling and mapping needed. */
+static int settle_memfd(struct plan *p, struct plan_slot *slot, struct file *f, struct operand fd)
+{
+	struct memfd *m = f->data;
+	uint32_t born = m->msg->seals & ~(uint32_t)F_SEAL_SEAL ? 0 : F_SEAL_SEAL;
+
+	if (m->first != f || !(m->msg->seals & ~born))
+		return 0;
+	plan_call(p, slot, "seals %ld", m->msg->seals, __NR_fcntl, fd, imm(F_ADD_SEALS),
+		  imm(m->msg->seals & ~born));
+	return 1;
+}
+
+static void forget_memfd(struct file *f)
+{
+	struct memfd *m = f->data;
+
+	if (m && !--m->refs)
+		free_memfd(m);
+	f->data = NULL;
+}
+
 const struct resource resource_memfd = {
 	.name = "memfd",
 	.type = FD_TYPES__MEMFD,
@@ -116,4 +319,8 @@ const struct resource resource_memfd = {
 	.collect = collect_memfd,
 	.save = save_memfds,
 	.describe = describe_memfd,
+	.load = load_memfd,
+	.open = open_memfd,
+	.settle = settle_memfd,
+	.forget = forget_memfd,
 };

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Pipes and what is in them; fifo.c shares the contents. */
-#include "resource/pipe.h"
-
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,8 +11,11 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/run.h"
 #include "resource/collect.h"
 #include "resource/kinds.h"
+#include "resource/pipe.h"
+#include "restore/plan.h"
 
 static bool match_pipe(const struct fd_probe *p)
 {
@@ -161,6 +163,217 @@ static int describe_pipe(const struct file *f, char *buf, size_t size)
 			(e->flags & O_ACCMODE) == O_RDONLY ? "reading" : "writing");
 }
 
+/* --- restore --- */
+
+/* More than any pipe holds (pipe-max-size may be raised, but hardly to this). */
+#define MAX_CONTENTS (1u << 30)
+
+/* --- contents, for FIFOs too -------------------------------------------- */
+
+struct pipe_data *pipe_data_find(struct pipe_data_list *l, uint32_t id)
+{
+	struct pipe_data *d;
+
+	vec_for_each (&l->list, d)
+		if (d->id == id)
+			return d;
+	return NULL;
+}
+
+static int read_contents(struct run *run, struct image_reader *r, const PipeDataEntry *e,
+			 struct pipe_data *d)
+{
+	d->id = e->pipe_id;
+	d->size = e->has_size ? e->size : 0;
+	d->len = e->bytes;
+	if (e->bytes > MAX_CONTENTS || e->bytes > image_left(r))
+		return fail_text(&run->err, -EBADMSG, "contents of pipe %#x: %u bytes", e->pipe_id,
+				 e->bytes);
+	d->bytes = malloc(e->bytes + 1);
+	if (!d->bytes)
+		return fail(&run->err, -ENOMEM, "contents of pipe %#x", e->pipe_id);
+	return image_read_raw(r, d->bytes, e->bytes);
+}
+
+int pipe_data_load(struct run *run, enum image_id image, struct pipe_data_list *l)
+{
+	struct image_reader *r;
+	ProtobufCMessage *msg;
+	int ret = image_open(run->images_dirfd, image, 0, true, &run->err, &r);
+
+	if (ret)
+		return ret == -ENOENT && !run->err.code ? 0 : ret;
+	while ((ret = image_read(r, &msg)) == 1) {
+		struct pipe_data *d = vec_add(&l->list);
+
+		ret = d ? read_contents(run, r, (PipeDataEntry *)msg, d)
+			: fail(&run->err, -ENOMEM, "contents of pipes");
+		protobuf_c_message_free_unpacked(msg, NULL);
+		if (ret)
+			break;
+	}
+	image_reader_free(r);
+	return ret;
+}
+
+void pipe_data_free(struct pipe_data_list *l)
+{
+	struct pipe_data *d;
+
+	vec_for_each (&l->list, d)
+		free(d->bytes);
+	vec_free(&l->list);
+}
+
+void pipe_data_plan(struct plan *p, struct plan_slot *slot, const struct pipe_data *d,
+		    struct operand write_end)
+{
+	if (d->size)
+		plan_call(p, slot, "size of the pipe", d->size, __NR_fcntl, write_end,
+			  imm(F_SETPIPE_SZ), imm(d->size));
+	if (d->len)
+		plan_call_expect(p, slot, "contents of the pipe, %ld bytes", d->len, __NR_write,
+				 d->len, write_end, plan_data(p, d->bytes, d->len), imm(d->len));
+}
+
+/* --- pipes -------------------------------------------------------------- */
+
+/* A pipe: file->data of all descriptions of its ends. */
+struct pipe {
+	uint32_t id;
+	unsigned int refs;
+	struct file *ends[2]; /* the first description of the read end, of the write end */
+	struct pipe_data data;
+	struct plan_slot *maker;
+};
+
+static bool writes(const struct file *f)
+{
+	return (f->msg->pipe->flags & O_ACCMODE) != O_RDONLY;
+}
+
+struct by_id {
+	uint32_t id;
+	struct file *f;
+};
+
+static int compare(const void *a, const void *b)
+{
+	const struct by_id *x = a, *y = b;
+
+	return x->id != y->id ? (x->id > y->id) - (x->id < y->id)
+			      : (x->f->id > y->f->id) - (x->f->id < y->f->id);
+}
+
+/* Link the ends of each pipe. */
+static int link_pipes(struct run *run, struct by_id *v, size_t n, struct pipe_data_list *data)
+{
+	struct pipe *pipe = NULL;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		struct file *f = v[i].f;
+		struct pipe_data *d;
+
+		if (!pipe || pipe->id != v[i].id) {
+			pipe = calloc(1, sizeof(*pipe));
+			if (!pipe)
+				return fail(&run->err, -ENOMEM, "pipe %#x", v[i].id);
+			pipe->id = v[i].id;
+			d = pipe_data_find(data, pipe->id);
+			if (d) {
+				pipe->data = *d;
+				d->bytes = NULL;
+			}
+		}
+		f->data = pipe;
+		pipe->refs++;
+		if (!pipe->ends[writes(f)])
+			pipe->ends[writes(f)] = f;
+	}
+	return 0;
+}
+
+static int load_pipes(struct run *run, struct checkpoint *cp)
+{
+	struct pipe_data_list data = {0};
+	struct by_id *v = calloc(cp->files.n + 1, sizeof(*v));
+	size_t i, n = 0;
+	int ret;
+
+	if (!v)
+		return fail(&run->err, -ENOMEM, "pipes");
+	for (i = 0; i < cp->files.n; i++)
+		if (cp->files.at[i]->msg->type == FD_TYPES__PIPE)
+			v[n++] = (struct by_id){cp->files.at[i]->msg->pipe->pipe_id,
+						cp->files.at[i]};
+	qsort(v, n, sizeof(*v), compare);
+	ret = pipe_data_load(run, IMG_PIPES_DATA, &data);
+	if (!ret)
+		ret = link_pipes(run, v, n, &data);
+	pipe_data_free(&data);
+	free(v);
+	return ret;
+}
+
+/* Both ends at once; the one that nobody has is closed again. */
+static void make_pipe(struct plan *p, struct plan_slot *slot, struct pipe *pipe, struct file *f,
+		      struct operand *ret_fd)
+{
+	uint32_t flags = f->msg->pipe->flags & (O_NONBLOCK | O_DIRECT);
+	struct file *other = pipe->ends[!writes(f)];
+	int end[2];
+
+	end[0] = plan_fd_take(p, slot);
+	end[1] = plan_fd_take(p, slot);
+	plan_call(p, slot, "pipe %ld", pipe->id, __NR_pipe2, plan_data(p, NULL, 2 * sizeof(int)),
+		  imm(flags | plan_cloexec(slot)));
+	pipe_data_plan(p, slot, &pipe->data, imm(end[1]));
+	if (other)
+		plan_file_opened(p, slot, other, end[!writes(f)]);
+	else
+		plan_close(p, slot, imm(end[!writes(f)]));
+	*ret_fd = imm(end[writes(f)]);
+	if (other) {
+		uint32_t theirs = other->msg->pipe->flags & (O_NONBLOCK | O_DIRECT);
+
+		if (theirs != flags)
+			plan_call(p, slot, "flags of the other end", theirs, __NR_fcntl,
+				  imm(end[!writes(f)]), imm(F_SETFL), imm(theirs));
+		plan_fown(p, slot, imm(end[!writes(f)]), other->msg->pipe->fown);
+	}
+}
+
+static int open_pipe(struct plan *p, struct plan_slot *slot, struct file *f, struct operand *ret_fd)
+{
+	struct pipe *pipe = f->data;
+
+	if (pipe->maker && f != pipe->ends[writes(f)]) {
+		/* A further description of an end: by the link of one that is there. */
+		int ret = plan_reopen(p, slot, pipe->ends[0] ? pipe->ends[0] : pipe->ends[1],
+				      f->msg->pipe->flags, ret_fd);
+
+		if (ret)
+			return ret;
+	} else {
+		pipe->maker = slot;
+		make_pipe(p, slot, pipe, f, ret_fd);
+	}
+	plan_fown(p, slot, *ret_fd, f->msg->pipe->fown);
+	return 0;
+}
+
+static void forget_pipe(struct file *f)
+{
+	struct pipe *pipe = f->data;
+
+	if (pipe && !--pipe->refs) {
+		free(pipe->data.bytes);
+		free(pipe);
+	}
+	f->data = NULL;
+}
+
 const struct resource resource_pipe = {
 	.name = "pipe",
 	.type = FD_TYPES__PIPE,
@@ -168,4 +381,7 @@ const struct resource resource_pipe = {
 	.collect = collect_pipe,
 	.save = save_pipes,
 	.describe = describe_pipe,
+	.load = load_pipes,
+	.open = open_pipe,
+	.forget = forget_pipe,
 };

@@ -4,6 +4,7 @@
 #define STASIS_RESOURCE_PIPE_H
 
 #include "image/image.h"
+#include "lib/vec.h"
 #include "resource/resource.h"
 
 /*
@@ -16,5 +17,26 @@ int pipe_save_all(struct collect *c, enum image_id image, FdTypes type,
 /* The same for one pipe, of which @f is an end. */
 int pipe_save_contents(struct collect *c, struct image_writer *w, const struct file *f,
 		       uint32_t pipe_id);
+
+/* --- restore: what was in a pipe or FIFO --- */
+
+struct pipe_data {
+	uint32_t id;
+	uint32_t size; /* of the pipe's buffer; 0: as new */
+	uint32_t len;
+	uint8_t *bytes;
+};
+
+struct pipe_data_list {
+	VEC(struct pipe_data) list;
+};
+
+/* Read IMG_PIPES_DATA or IMG_FIFO_DATA; a missing image is empty. */
+int pipe_data_load(struct run *run, enum image_id image, struct pipe_data_list *l);
+struct pipe_data *pipe_data_find(struct pipe_data_list *l, uint32_t id);
+void pipe_data_free(struct pipe_data_list *l);
+/* Steps that make the buffer as large as it was and fill it. */
+void pipe_data_plan(struct plan *p, struct plan_slot *slot, const struct pipe_data *d,
+		    struct operand write_end);
 
 #endif

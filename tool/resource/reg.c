@@ -2,13 +2,17 @@
 /* Files that are opened by a path: regular ones, folders, devices without state. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "resource/collect.h"
 #include "resource/kinds.h"
+#include "resource/reg.h"
+#include "restore/plan.h"
 
 /* Devices that are the same again once they are opened again. */
 static bool stateless_device(const struct stat *st)
@@ -91,10 +95,114 @@ static int describe_reg(const struct file *f, char *buf, size_t size)
 	return snprintf(buf, size, "%s at %lu", e->name, e->pos);
 }
 
+/* --- restore --- */
+
+/* Flags that describe the opening, not the description. */
+#define ONCE_FLAGS (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
+
+/* A file that is not what it was would be restored into something else without a word. */
+static int check_now(struct plan *p, const struct file *f)
+{
+	const RegFileEntry *e = f->msg->reg;
+	struct stat st;
+
+	if (fstatat(AT_FDCWD, e->name, &st, 0)) {
+		fail(&p->run->err, -errno, "file %s", e->name);
+		return fail_hint(&p->run->err, "bring it back to its place, then restore again");
+	}
+	if (e->has_mode && (e->mode ^ st.st_mode) & S_IFMT) {
+		return fail_text(&p->run->err, -EBADF,
+				 "file %s: it is of another type than it was (mode %o, was %o)",
+				 e->name, st.st_mode, e->mode);
+	}
+	if (e->has_mode && !p->run->opt.skip_file_rwx_check && e->mode != st.st_mode) {
+		fail_text(&p->run->err, -EACCES, "file %s: its mode is %o, it was %o", e->name,
+			  st.st_mode & 07777, e->mode & 07777);
+		return fail_hint(&p->run->err, "change it back, or use --skip-file-rwx-check");
+	}
+	if (e->has_size && S_ISREG(st.st_mode) && (uint64_t)st.st_size != e->size) {
+		fail_text(&p->run->err, -ESTALE,
+			  "file %s: its size is %" PRIu64 ", it was %" PRIu64, e->name,
+			  (uint64_t)st.st_size, e->size);
+		return fail_hint(&p->run->err, "bring the file back as it was at the dump");
+	}
+	return 0;
+}
+
+int reg_ready(struct plan *p, struct file *f)
+{
+	struct reg *r = f->data;
+	int ret;
+
+	if (f->msg->reg->name[0] != '/') {
+		fail_text(&p->run->err, -EOPNOTSUPP, "file id %u: its path '%s' is not absolute",
+			  f->id, f->msg->reg->name);
+		return fail_hint(&p->run->err, "restore with criu");
+	}
+	if (!r) {
+		r = calloc(1, sizeof(*r));
+		if (!r)
+			return fail(&p->run->err, -ENOMEM, "file id %u", f->id);
+		f->data = r;
+	}
+	if (r->checked || r->ghost)
+		return 0;
+	ret = check_now(p, f);
+	r->checked = !ret;
+	return ret;
+}
+
+/* A path is in the plan's data once. */
+static struct operand path_of(struct plan *p, struct file *f)
+{
+	struct reg *r = f->data;
+
+	if (!r->has_path)
+		r->path = plan_string(p, f->msg->reg->name);
+	r->has_path = true;
+	return r->path;
+}
+
+int open_path(struct plan *p, struct plan_slot *slot, struct file *f, uint32_t flags,
+	      struct operand *ret_fd)
+{
+	int ret = reg_ready(p, f);
+
+	if (ret)
+		return ret;
+	*ret_fd = plan_open(p, slot, "open file id %ld", f->id, __NR_openat, imm(AT_FDCWD),
+			    path_of(p, f),
+			    imm((flags & ~ONCE_FLAGS) | O_NOCTTY | plan_cloexec(slot)));
+	return 0;
+}
+
+static int open_reg(struct plan *p, struct plan_slot *slot, struct file *f, struct operand *ret_fd)
+{
+	const RegFileEntry *e = f->msg->reg;
+	int ret = open_path(p, slot, f, e->flags, ret_fd);
+
+	if (ret)
+		return ret;
+	if (e->pos && !(e->flags & O_PATH))
+		plan_call_expect(p, slot, "position %ld", e->pos, __NR_lseek, e->pos, *ret_fd,
+				 imm(e->pos), imm(SEEK_SET));
+	if (!(e->flags & O_PATH))
+		plan_fown(p, slot, *ret_fd, e->fown);
+	return 0;
+}
+
+static void forget_reg(struct file *f)
+{
+	free(f->data);
+	f->data = NULL;
+}
+
 const struct resource resource_reg = {
 	.name = "file",
 	.type = FD_TYPES__REG,
 	.match = match_reg,
 	.collect = collect_reg,
 	.describe = describe_reg,
+	.open = open_reg,
+	.forget = forget_reg,
 };

@@ -56,6 +56,11 @@ struct resource {
 	 * once (both ends of a pipe) says so of the others with plan_file_opened().
 	 */
 	int (*open)(struct plan *p, struct plan_slot *slot, struct file *f, struct operand *ret_fd);
+	/*
+	 * Emit what must wait until every task has its memory (seals); @fd is in
+	 * @slot. Returns whether it emitted anything. May be NULL.
+	 */
+	int (*settle)(struct plan *p, struct plan_slot *slot, struct file *f, struct operand fd);
 	/* One line for people: "pipe:[77] 12 bytes". */
 	int (*describe)(const struct file *f, char *buf, size_t size);
 	void (*forget)(struct file *f);

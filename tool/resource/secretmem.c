@@ -4,13 +4,18 @@
  * pagemap-secretmem-ID.img the contents, which only the task itself can read.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "resource/collect.h"
 #include "resource/kinds.h"
+#include "resource/memfd.h"
+#include "restore/memory.h"
 
 #ifndef SECRETMEM_MAGIC
 #define SECRETMEM_MAGIC 0x5345434d
@@ -70,6 +75,105 @@ static int describe_secret(const struct file *f, char *buf, size_t size)
 	return snprintf(buf, size, "secret memory, inode %u", f->msg->secret->inode_id);
 }
 
+/* --- restore --- */
+
+#ifndef __NR_memfd_secret
+#define __NR_memfd_secret 447
+#endif
+
+static int load_secretmem(struct run *run, struct checkpoint *cp)
+{
+	struct image_reader *r;
+	ProtobufCMessage *msg;
+	size_t i;
+	int ret = image_open(run->images_dirfd, IMG_MEMFD_SECRET, 0, true, &run->err, &r);
+
+	if (ret)
+		return ret == -ENOENT && !run->err.code ? 0 : ret;
+	while ((ret = image_read(r, &msg)) == 1) {
+		MemfdSecretInodeEntry *e = (MemfdSecretInodeEntry *)msg;
+		struct file *f = NULL;
+
+		for (i = 0; i < cp->files.n && !f; i++)
+			if (cp->files.at[i]->msg->type == FD_TYPES__MEMFD_SECRET &&
+			    cp->files.at[i]->msg->secret->inode_id == e->inode_id &&
+			    !cp->files.at[i]->data)
+				f = cp->files.at[i];
+		if (f)
+			f->data = e;
+		else
+			protobuf_c_message_free_unpacked(msg, NULL);
+	}
+	image_reader_free(r);
+	return ret;
+}
+
+uint64_t secretmem_size(const struct file *f)
+{
+	const MemfdSecretInodeEntry *e = f->data;
+
+	return e ? e->size : 0;
+}
+
+static int fill(struct plan *p, struct plan_slot *slot, const MemfdSecretInodeEntry *e,
+		struct operand fd)
+{
+	uint64_t at = plan_scratch(p), len = (e->size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+	stored_vec extents = {0};
+	int ret = pagemap_load(p->run, &p->chain, IMG_SECRETMEM_PAGEMAP, e->inode_id, true,
+			       &extents);
+
+	if (!ret && extents.n &&
+	    extents.at[extents.n - 1].start + extents.at[extents.n - 1].len > len)
+		ret = fail_text(&p->run->err, -EBADMSG,
+				"image pagemap-secretmem-%u.img: contents beyond the end",
+				e->inode_id);
+	if (!ret && extents.n) {
+		plan_call_expect(p, slot, "map secret memory %ld", e->inode_id, __NR_mmap, at,
+				 imm(at), imm(len), imm(PROT_READ | PROT_WRITE),
+				 imm(MAP_SHARED | MAP_FIXED_NOREPLACE), fd, imm(0));
+		ret = plan_fill_unpopulated(p, slot, at, &extents);
+		plan_call(p, slot, "unmap secret memory %ld", e->inode_id, __NR_munmap, imm(at),
+			  imm(len));
+	}
+	vec_free(&extents);
+	return ret;
+}
+
+static int open_secretmem(struct plan *p, struct plan_slot *slot, struct file *f,
+			  struct operand *ret_fd)
+{
+	const MemfdSecretFileEntry *e = f->msg->secret;
+	const MemfdSecretInodeEntry *inode = f->data;
+
+	if (!inode) {
+		fail_text(&p->run->err, -EBADMSG,
+			  "secret memory, file id %u: memfd-secret.img has no inode %u for it",
+			  f->id, e->inode_id);
+		return fail_hint(&p->run->err, "the checkpoint is damaged; dump again");
+	}
+	*ret_fd = plan_open(p, slot, "secret memory, file id %ld", f->id, __NR_memfd_secret,
+			    imm(plan_cloexec(slot)));
+	if (inode->size)
+		plan_call(p, slot, "size %ld", inode->size, __NR_ftruncate, *ret_fd,
+			  imm(inode->size));
+	if (inode->has_mode)
+		plan_call(p, slot, "mode", inode->mode, __NR_fchmod, *ret_fd,
+			  imm(inode->mode & 07777));
+	if (inode->uid || inode->gid)
+		plan_call(p, slot, "owner", inode->uid, __NR_fchown, *ret_fd, imm(inode->uid),
+			  imm(inode->gid));
+	plan_fown(p, slot, *ret_fd, e->fown);
+	return fill(p, slot, inode, *ret_fd);
+}
+
+static void forget_secretmem(struct file *f)
+{
+	if (f->data)
+		protobuf_c_message_free_unpacked(f->data, NULL);
+	f->data = NULL;
+}
+
 const struct resource resource_secretmem = {
 	.name = "secret memory",
 	.type = FD_TYPES__MEMFD_SECRET,
@@ -77,4 +181,7 @@ const struct resource resource_secretmem = {
 	.collect = collect_secret,
 	.save = save_secrets,
 	.describe = describe_secret,
+	.load = load_secretmem,
+	.open = open_secretmem,
+	.forget = forget_secretmem,
 };

@@ -11,10 +11,13 @@
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <termios.h>
+#include <unistd.h>
 
 #include "image/image.h"
+#include "lib/run.h"
 #include "resource/collect.h"
 #include "resource/kinds.h"
+#include "restore/plan.h"
 
 #define UNIX98_SLAVE_FIRST 136
 #define UNIX98_SLAVE_LAST  143
@@ -162,6 +165,151 @@ static int describe_tty(const struct file *f, char *buf, size_t size)
 	return snprintf(buf, size, "terminal %u", f->msg->tty->tty_info_id);
 }
 
+/* --- restore --- */
+
+/* file->data */
+struct tty {
+	TtyInfoEntry *info;
+	bool owns_info;
+	char path[64]; /* where it is opened now */
+};
+
+/* The caller's terminal. */
+static int own_terminal(char *buf, size_t size)
+{
+	int fd;
+
+	for (fd = 0; fd < 3; fd++)
+		if (isatty(fd))
+			return -ttyname_r(fd, buf, size);
+	return -ENOTTY;
+}
+
+static int find_terminal(struct run *run, struct tty *t)
+{
+	int ret;
+
+	if (t->info->type == TTY_TYPE__CTTY) {
+		snprintf(t->path, sizeof(t->path), "/dev/tty");
+		return 0;
+	}
+	if (!run->opt.shell_job) {
+		fail_text(&run->err, -EOPNOTSUPP,
+			  "a terminal (tty id %u) belongs to whoever started the program",
+			  t->info->id);
+		return fail_hint(&run->err,
+				 "restore from a terminal with --shell-job to give it that one");
+	}
+	ret = own_terminal(t->path, sizeof(t->path));
+	if (ret) {
+		fail(&run->err, ret, "a terminal for the shell job");
+		return fail_hint(&run->err, "run stasis restore from a terminal");
+	}
+	return 0;
+}
+
+static int load_infos(struct run *run, struct checkpoint *cp)
+{
+	struct image_reader *r;
+	ProtobufCMessage *msg;
+	size_t i;
+	int ret = image_open(run->images_dirfd, IMG_TTY_INFO, 0, true, &run->err, &r);
+
+	if (ret)
+		return ret == -ENOENT && !run->err.code ? 0 : ret;
+	while ((ret = image_read(r, &msg)) == 1) {
+		TtyInfoEntry *e = (TtyInfoEntry *)msg;
+
+		bool owned = false;
+
+		for (i = 0; i < cp->files.n; i++) {
+			struct file *f = cp->files.at[i];
+			struct tty *t = f->data;
+
+			if (f->msg->type != FD_TYPES__TTY || f->msg->tty->tty_info_id != e->id ||
+			    t->info)
+				continue;
+			t->info = e;
+			t->owns_info = !owned;
+			owned = true;
+		}
+		if (!owned)
+			protobuf_c_message_free_unpacked(msg, NULL);
+	}
+	image_reader_free(r);
+	return ret;
+}
+
+static int load_tty(struct run *run, struct checkpoint *cp)
+{
+	size_t i;
+	int ret;
+
+	for (i = 0; i < cp->files.n; i++)
+		if (cp->files.at[i]->msg->type == FD_TYPES__TTY) {
+			cp->files.at[i]->data = calloc(1, sizeof(struct tty));
+			if (!cp->files.at[i]->data)
+				return fail(&run->err, -ENOMEM, "terminals");
+		}
+	ret = load_infos(run, cp);
+	for (i = 0; i < cp->files.n && !ret; i++) {
+		struct tty *t = cp->files.at[i]->data;
+
+		if (cp->files.at[i]->msg->type != FD_TYPES__TTY)
+			continue;
+		if (!t->info)
+			ret = fail_text(&run->err, -EBADMSG,
+					"image files.img: terminal %u is not in tty-info.img",
+					cp->files.at[i]->msg->tty->tty_info_id);
+		else
+			ret = find_terminal(run, t);
+	}
+	return ret;
+}
+
+static void set_modes(struct plan *p, struct plan_slot *slot, const TermiosEntry *e,
+		      struct operand fd)
+{
+	struct kernel_termios k = {
+		.c_iflag = e->c_iflag,
+		.c_oflag = e->c_oflag,
+		.c_cflag = e->c_cflag,
+		.c_lflag = e->c_lflag,
+		.c_line = e->c_line,
+	};
+	size_t i;
+
+	for (i = 0; i < e->n_c_cc && i < sizeof(k.c_cc); i++)
+		k.c_cc[i] = e->c_cc[i];
+	plan_call(p, slot, "terminal modes", 0, __NR_ioctl, fd, imm(TCSETS),
+		  plan_data(p, &k, sizeof(k)));
+}
+
+static int open_tty(struct plan *p, struct plan_slot *slot, struct file *f, struct operand *ret_fd)
+{
+	const TtyFileEntry *e = f->msg->tty;
+	const struct tty *t = f->data;
+
+	*ret_fd = plan_open(p, slot, "terminal, file id %ld", f->id, __NR_openat, imm(AT_FDCWD),
+			    plan_string(p, t->path),
+			    imm((e->flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC)) | O_NOCTTY |
+				plan_cloexec(slot)));
+	if (t->info->termios && t->info->type != TTY_TYPE__CTTY)
+		set_modes(p, slot, t->info->termios, *ret_fd);
+	plan_fown(p, slot, *ret_fd, e->fown);
+	return 0;
+}
+
+static void forget_tty(struct file *f)
+{
+	struct tty *t = f->data;
+
+	if (t && t->owns_info)
+		tty_info_entry__free_unpacked(t->info, NULL);
+	free(t);
+	f->data = NULL;
+}
+
 const struct resource resource_tty = {
 	.name = "terminal",
 	.type = FD_TYPES__TTY,
@@ -169,4 +317,7 @@ const struct resource resource_tty = {
 	.collect = collect_tty,
 	.save = save_ttys,
 	.describe = describe_tty,
+	.load = load_tty,
+	.open = open_tty,
+	.forget = forget_tty,
 };

@@ -10,6 +10,8 @@ enum operand_kind {
 	OPERAND_DATA,	/* address of byte `value` of the plan's data */
 	OPERAND_RESULT, /* result of step number `value` of the plan */
 	OPERAND_WORD,	/* u64 at byte `value` of the plan's data, read when the step runs */
+	OPERAND_SLOT,	/* address of slot number `value` */
+	OPERAND_ANSWER, /* address of the result of step number `value` */
 };
 
 struct operand {

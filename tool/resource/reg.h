@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef STASIS_RESOURCE_REG_H
+#define STASIS_RESOURCE_REG_H
+
+#include "resource/resource.h"
+
+/* file->data of a file with a path, at restore. */
+struct reg {
+	bool checked;
+	bool ghost; /* it was deleted; made again for the time of the restore */
+	bool has_path;
+	struct operand path;
+};
+
+/* Check at planning time that the path leads to what it led to; fills f->data. */
+int reg_ready(struct plan *p, struct file *f);
+
+/* Open by path with other flags than the description had (mappings, cwd, exe). */
+int open_path(struct plan *p, struct plan_slot *slot, struct file *f, uint32_t flags,
+	      struct operand *ret_fd);
+
+#endif

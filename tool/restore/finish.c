@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The last stage, from outside: with every thread stopped by ptrace, the stub
+ * is unmapped by a call made from the task's own vDSO, extended and general
+ * registers and the signal mask are set, and the threads are let go. Until
+ * then PTRACE_O_EXITKILL takes them along if the tool dies.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "remote/ptrace.h"
+#include "resource/regs.h"
+#include "restore/execute.h"
+
+#ifndef NT_X86_XSTATE
+#define NT_X86_XSTATE 0x202
+#endif
+#ifndef PTRACE_O_SUSPEND_SECCOMP
+#define PTRACE_O_SUSPEND_SECCOMP (1 << 21)
+#endif
+
+struct finisher {
+	size_t n;
+	struct {
+		const struct plan_slot *slot;
+		struct tracee t;
+	} at[];
+};
+
+void finisher_free(struct finisher *f)
+{
+	free(f);
+}
+
+static int lost(struct execution *x, const struct plan_slot *s, int code, const char *what)
+{
+	return fail(&x->run->err, code, "task %d, thread %d: %s", task_pid(s->task), s->tid, what);
+}
+
+static struct finisher *make_finisher(struct execution *x)
+{
+	struct finisher *f = calloc(1, sizeof(*f) + x->p->n_parking * sizeof(f->at[0]));
+	struct plan_slot **s;
+
+	if (!f)
+		return NULL;
+	vec_for_each (&x->p->slots, s)
+		if ((*s)->parks)
+			f->at[f->n++].slot = *s;
+	return f;
+}
+
+static int stop_all(struct execution *x, struct finisher *f)
+{
+	long options = PTRACE_O_EXITKILL | x->filter_option;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < f->n; i++) {
+		ret = tracee_seize(&f->at[i].t, f->at[i].slot->tid, options);
+		if (ret)
+			return lost(x, f->at[i].slot, ret, "cannot be traced");
+	}
+	for (i = 0; i < f->n; i++) {
+		ret = tracee_wait_seized(&f->at[i].t);
+		if (ret)
+			return lost(x, f->at[i].slot, ret, "does not stop");
+	}
+	return 0;
+}
+
+/* Unmap stub and arena from the task's vDSO: start the call. The leader does it for its mm. */
+static int start_unmap(struct execution *x, struct tracee *t, const struct plan_slot *s)
+{
+	struct plan *p = x->p;
+	struct user_regs_struct r = t->regs;
+
+	r.rip = plan_task(s->task)->vdso + p->vdso.syscall_at;
+	r.rax = __NR_munmap;
+	r.orig_rax = -1;
+	r.rdi = p->arena_at;
+	r.rsi = p->arena_len + p->text_len;
+	if (ptrace(PTRACE_SETREGS, t->tid, NULL, &r) ||
+	    ptrace(PTRACE_SINGLESTEP, t->tid, NULL, NULL))
+		return lost(x, s, -errno, "unmap the stub");
+	return 0;
+}
+
+static int end_unmap(struct execution *x, struct tracee *t, const struct plan_slot *s)
+{
+	struct user_regs_struct r;
+	int status;
+
+	if (waitpid(t->tid, &status, __WALL) != t->tid || !WIFSTOPPED(status))
+		return lost(x, s, -ECHILD, "died while the stub was unmapped");
+	if (ptrace(PTRACE_GETREGS, t->tid, NULL, &r))
+		return lost(x, s, -errno, "registers");
+	if (r.rax)
+		return lost(x, s, r.rax, "unmap the stub");
+	return 0;
+}
+
+/* One leader per address space, after all its threads and sharers are stopped. */
+static bool unmaps(const struct plan_slot *s)
+{
+	return s->kind == SLOT_TASK && s->task->mm && s->task->mm->owner == s->task;
+}
+
+static int unmap_all(struct execution *x, struct finisher *f)
+{
+	size_t i;
+	int ret;
+
+	for (i = 0; i < f->n; i++) {
+		if (!unmaps(f->at[i].slot))
+			continue;
+		ret = start_unmap(x, &f->at[i].t, f->at[i].slot);
+		if (ret)
+			return ret;
+	}
+	for (i = 0; i < f->n; i++) {
+		if (!unmaps(f->at[i].slot))
+			continue;
+		ret = end_unmap(x, &f->at[i].t, f->at[i].slot);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static uint64_t signal_mask(const struct thread *th)
+{
+	const CoreEntry *c = th->core;
+
+	if (c->thread_core && c->thread_core->has_blk_sigset)
+		return c->thread_core->blk_sigset;
+	return c->tc ? c->tc->blk_sigset : 0;
+}
+
+static int set_state(struct execution *x, struct tracee *t, const struct plan_slot *s)
+{
+	static const char none[] = "extended registers";
+	_Alignas(64) uint8_t xstate[XSTATE_MAX];
+	size_t len = sizeof(xstate);
+	struct user_regs_struct regs;
+	struct iovec iov = {.iov_base = xstate};
+	int ret;
+
+	ret = regs_from_message(s->thread->core->thread_info, s->tid, &regs, xstate, &len,
+				&x->run->err);
+	if (ret)
+		return ret;
+	iov.iov_len = len;
+	if (len && ptrace(PTRACE_SETREGSET, t->tid, NT_X86_XSTATE, &iov))
+		return lost(x, s, -errno, none);
+	ret = tracee_set_regs(t, &regs);
+	if (!ret)
+		ret = tracee_set_sigmask(t, signal_mask(s->thread));
+	return ret ? lost(x, s, ret, "registers and signal mask") : 0;
+}
+
+int execute_finish(struct execution *x)
+{
+	struct finisher *f = make_finisher(x);
+	size_t i;
+	int ret;
+
+	if (!f)
+		return fail(&x->run->err, -ENOMEM, "restore");
+	x->finisher = f;
+	ret = stop_all(x, f);
+	if (!ret)
+		ret = unmap_all(x, f);
+	for (i = 0; !ret && i < f->n; i++)
+		ret = set_state(x, &f->at[i].t, f->at[i].slot);
+	return ret;
+}
+
+int execute_resume(struct execution *x)
+{
+	struct finisher *f = x->finisher;
+	size_t i;
+	int ret = 0, r;
+
+	for (i = 0; i < f->n; i++) {
+		r = tracee_detach(&f->at[i].t);
+		if (r && !ret)
+			ret = lost(x, f->at[i].slot, r, "let go");
+	}
+	return ret;
+}

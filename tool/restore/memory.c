@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Address spaces: mappings first, then contents, then what would have stood in
+ * the way of the contents (protection, locks, advice), then the mm's fields.
+ */
+#include "restore/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/prctl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+/* What one preadv(2) takes: IOV_MAX pieces, and MAX_RW_COUNT bytes. */
+#define BATCH_PIECES 1024
+#define BATCH_BYTES  0x7ffff000ull
+
+/* Below this, faults while reading are cheaper than a call that avoids them. */
+#define POPULATE_MIN (16 * PAGE_BYTES)
+
+/* --- contents ----------------------------------------------------------- */
+
+struct filler {
+	struct plan *p;
+	struct plan_slot *slot;
+	uint64_t base; /* added to the extents' start */
+	struct iovec batch[BATCH_PIECES];
+	unsigned int n;
+	uint64_t bytes, offset, first;
+	/* The pages image that is open. */
+	struct operand fd;
+	uint32_t pages_id, depth;
+	bool open;
+};
+
+static void flush(struct filler *f)
+{
+	struct operand iov;
+
+	if (!f->n)
+		return;
+	iov = plan_data(f->p, f->batch, f->n * sizeof(*f->batch));
+	plan_call_expect(f->p, f->slot, "contents from %#lx on", f->first, __NR_preadv, f->bytes,
+			 f->fd, iov, imm(f->n), imm(f->offset), imm(0));
+	f->n = 0;
+	f->bytes = 0;
+}
+
+static void use_pages_image(struct filler *f, const struct stored *e)
+{
+	char name[64];
+
+	if (f->open && f->pages_id == e->pages_id && f->depth == e->depth)
+		return;
+	flush(f);
+	if (f->open)
+		plan_close(f->p, f->slot, f->fd);
+	image_name(IMG_PAGES, e->pages_id, name, sizeof(name));
+	f->fd = plan_call(f->p, f->slot, "pages image %ld", e->pages_id, __NR_openat,
+			  imm(f->p->service_fd + e->depth), plan_string(f->p, name),
+			  imm(O_RDONLY | O_CLOEXEC));
+	f->pages_id = e->pages_id;
+	f->depth = e->depth;
+	f->open = true;
+}
+
+static void fill_piece(struct filler *f, uint64_t start, uint64_t len, uint64_t offset)
+{
+	struct iovec *last = f->n ? &f->batch[f->n - 1] : NULL;
+
+	if (f->n && (f->offset + f->bytes != offset || f->bytes + len > BATCH_BYTES))
+		flush(f);
+	if (!f->n) {
+		f->offset = offset;
+		f->first = start;
+		last = NULL;
+	}
+	if (last && (uint64_t)last->iov_base + last->iov_len == start) {
+		last->iov_len += len;
+	} else {
+		if (f->n == BATCH_PIECES) {
+			flush(f);
+			f->offset = offset;
+			f->first = start;
+		}
+		f->batch[f->n++] = (struct iovec){(void *)start, len};
+	}
+	f->bytes += len;
+}
+
+static void fill_extent(struct filler *f, const struct stored *e)
+{
+	uint64_t done, len;
+
+	use_pages_image(f, e);
+	for (done = 0; done < e->len; done += len) {
+		len = e->len - done;
+		if (len > BATCH_BYTES)
+			len = BATCH_BYTES;
+		fill_piece(f, f->base + e->start + done, len, e->offset + done);
+	}
+}
+
+static void finish_filling(struct filler *f)
+{
+	flush(f);
+	if (f->open)
+		plan_close(f->p, f->slot, f->fd);
+}
+
+void plan_populate(struct plan *p, struct plan_slot *slot, uint64_t start, uint64_t len)
+{
+	if (len >= POPULATE_MIN)
+		plan_call(p, slot, "populate before filling", start, __NR_madvise, imm(start),
+			  imm(len), imm(MADV_POPULATE_WRITE));
+}
+
+static int fill(struct plan *p, struct plan_slot *slot, uint64_t base, const stored_vec *extents,
+		bool populate)
+{
+	struct filler *f = calloc(1, sizeof(*f));
+	struct stored *e;
+
+	if (!f)
+		return fail(&p->run->err, -ENOMEM, "restore plan");
+	f->p = p;
+	f->slot = slot;
+	f->base = base;
+	vec_for_each (extents, e) {
+		if (populate)
+			plan_populate(p, slot, base + e->start, e->len);
+		fill_extent(f, e);
+	}
+	finish_filling(f);
+	free(f);
+	return 0;
+}
+
+int plan_fill(struct plan *p, struct plan_slot *slot, uint64_t base, const stored_vec *extents)
+{
+	return fill(p, slot, base, extents, true);
+}
+
+int plan_fill_unpopulated(struct plan *p, struct plan_slot *slot, uint64_t base,
+			  const stored_vec *extents)
+{
+	return fill(p, slot, base, extents, false);
+}
+
+/* --- mappings ----------------------------------------------------------- */
+
+/* One address space while it is planned. */
+struct space {
+	struct plan *p;
+	struct plan_slot *slot;
+	struct mm *mm;
+	stored_vec extents;
+	size_t next; /* first extent that is not before the vma at hand */
+	/* The mapped file that is open. */
+	struct file *file;
+	uint32_t file_flags;
+	struct operand fd;
+};
+
+static bool is_special(const VmaEntry *v)
+{
+	return v->status & (VMA_VSYSCALL | VMA_VDSO | VMA_VVAR);
+}
+
+/* Does the checkpoint hold contents for this mapping? Called in address order. */
+static bool has_contents(struct space *s, const VmaEntry *v)
+{
+	while (s->next < s->extents.n &&
+	       s->extents.at[s->next].start + s->extents.at[s->next].len <= v->start)
+		s->next++;
+	return s->next < s->extents.n && s->extents.at[s->next].start < v->end;
+}
+
+static void drop_file(struct space *s)
+{
+	if (s->file)
+		plan_close(s->p, s->slot, s->fd);
+	s->file = NULL;
+}
+
+static int use_file(struct space *s, const struct vma *vma)
+{
+	const VmaEntry *v = vma->msg;
+	uint32_t flags = O_RDONLY;
+	int ret;
+
+	if (!vma->file)
+		return fail_text(&s->p->run->err, -EBADMSG,
+				 "task %d: mapping at %#" PRIx64 ": its file is not in files.img",
+				 s->slot->tid, v->start);
+	if (v->has_fdflags)
+		flags = v->fdflags & O_ACCMODE;
+	else if ((v->flags & MAP_SHARED) && (v->prot & PROT_WRITE))
+		flags = O_RDWR;
+	if (s->file == vma->file && s->file_flags == flags)
+		return 0;
+	drop_file(s);
+	ret = plan_borrow(s->p, s->slot, vma->file, flags, &s->fd);
+	if (ret)
+		return ret;
+	s->file = vma->file;
+	s->file_flags = flags;
+	return 0;
+}
+
+/* Flags of mmap(2) that an image may ask for; MAP_LOCKED comes later, by mlock. */
+#define IMAGE_MAP_FLAGS                                                                           \
+	(MAP_SHARED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_NORESERVE | MAP_HUGETLB | \
+	 (0x3fu << 26) | MAP_STACK)
+
+static int plan_map(struct space *s, const struct vma *vma, int prot)
+{
+	const VmaEntry *v = vma->msg;
+	uint64_t flags = (v->flags & IMAGE_MAP_FLAGS) | MAP_FIXED_NOREPLACE;
+	struct operand fd = imm(-1);
+	int ret;
+
+	if (v->status & VMA_ANON_SHARED)
+		return plan_map_object(s->p, s->slot, v, prot);
+	if (v->status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED | VMA_MEMFD)) {
+		ret = use_file(s, vma);
+		if (ret)
+			return ret;
+		fd = s->fd;
+		flags &= ~(uint64_t)MAP_ANONYMOUS;
+	} else if (v->status & VMA_ANON_PRIVATE) {
+		flags |= MAP_ANONYMOUS;
+	} else {
+		fail_text(&s->p->run->err, -EOPNOTSUPP,
+			  "task %d: mapping at %#" PRIx64 " of unknown kind (status %#x)",
+			  s->slot->tid, v->start, v->status);
+		return fail_hint(&s->p->run->err, "restore it with criu");
+	}
+	plan_call_expect(s->p, s->slot, "mapping at %#lx", v->start, __NR_mmap, v->start,
+			 imm(v->start), imm(v->end - v->start), imm(prot), imm(flags), fd,
+			 imm(fd.kind == OPERAND_IMM && (int64_t)fd.value == -1 ? 0 : v->pgoff));
+	return 0;
+}
+
+static int refuse_kind(struct space *s, const VmaEntry *v)
+{
+	const char *what = v->status & VMA_AIO		  ? "an AIO ring"
+			   : v->status & VMA_SOCKET	  ? "memory of a packet socket"
+			   : v->status & VMA_SYSV	  ? "SysV shared memory"
+			   : v->status & VMA_SHADOW_STACK ? "a shadow stack"
+			   : v->status & VMA_UPROBES	  ? "a uprobes mapping"
+							  : NULL;
+
+	if (!what)
+		return 0;
+	fail_text(&s->p->run->err, -EOPNOTSUPP, "task %d: mapping at %#" PRIx64 " is %s",
+		  s->slot->tid, v->start, what);
+	return fail_hint(&s->p->run->err, "restore it with criu");
+}
+
+static int plan_mappings(struct space *s)
+{
+	struct vma *vma;
+	int ret;
+
+	vec_for_each (&s->mm->vmas, vma) {
+		const VmaEntry *v = vma->msg;
+		int prot = v->prot;
+
+		if (is_special(v) || (v->status & VMA_GUARD))
+			continue;
+		ret = refuse_kind(s, v);
+		if (ret)
+			return ret;
+		if (has_contents(s, v))
+			prot |= PROT_WRITE;
+		ret = plan_map(s, vma, prot);
+		if (ret)
+			return ret;
+	}
+	drop_file(s);
+	return 0;
+}
+
+/* Contents are filled in vma by vma, so that nothing is written where no mapping is. */
+static int plan_contents(struct space *s)
+{
+	stored_vec pieces = {0};
+	struct stored *e = s->extents.at, *end = s->extents.at + s->extents.n;
+	struct vma *vma = s->mm->vmas.at, *last = s->mm->vmas.at + s->mm->vmas.n;
+	int ret = 0;
+
+	for (; e < end && !ret; e++) {
+		uint64_t at = e->start, stop = e->start + e->len;
+
+		while (at < stop && !ret) {
+			uint64_t to;
+
+			while (vma < last && vma->msg->end <= at)
+				vma++;
+			if (vma == last || vma->msg->start > at) {
+				fail_text(&s->p->run->err, -EBADMSG,
+					  "image pagemap-%d.img: contents at %#" PRIx64
+					  ", where no mapping is",
+					  task_pid(s->mm->owner), at);
+				return fail_hint(&s->p->run->err,
+						 "the checkpoint is damaged; dump again");
+			}
+			to = vma->msg->end < stop ? vma->msg->end : stop;
+			if (!is_special(vma->msg) &&
+			    vec_push(&pieces,
+				     ((struct stored){.start = at,
+						      .len = to - at,
+						      .offset = e->offset + (at - e->start),
+						      .pages_id = e->pages_id,
+						      .depth = e->depth})))
+				ret = fail(&s->p->run->err, -ENOMEM, "restore plan");
+			at = to;
+		}
+	}
+	if (!ret)
+		ret = plan_fill(s->p, s->slot, 0, &pieces);
+	vec_free(&pieces);
+	return ret;
+}
+
+static void plan_advice(struct space *s, const VmaEntry *v)
+{
+	uint64_t madv = v->has_madv ? v->madv : 0;
+	int bit;
+
+	for (bit = 0; madv; bit++, madv >>= 1)
+		if (madv & 1)
+			plan_call(s->p, s->slot, "advice %ld", bit, __NR_madvise, imm(v->start),
+				  imm(v->end - v->start), imm(bit));
+}
+
+/* After the contents: what would have kept them out. */
+static void plan_finish_mappings(struct space *s)
+{
+	struct vma *vma;
+
+	s->next = 0;
+	vec_for_each (&s->mm->vmas, vma) {
+		const VmaEntry *v = vma->msg;
+
+		if (is_special(v))
+			continue;
+		if (v->status & VMA_GUARD) {
+			plan_call(s->p, s->slot, "guard region at %#lx", v->start, __NR_madvise,
+				  imm(v->start), imm(v->end - v->start), imm(MADV_GUARD_INSTALL));
+			continue;
+		}
+		if (!(v->prot & PROT_WRITE) && has_contents(s, v))
+			plan_call(s->p, s->slot, "protection at %#lx", v->start, __NR_mprotect,
+				  imm(v->start), imm(v->end - v->start), imm(v->prot));
+		if (v->has_madv && v->madv)
+			plan_advice(s, v);
+		if (v->flags & MAP_LOCKED)
+			plan_call(s->p, s->slot, "lock at %#lx", v->start, __NR_mlock,
+				  imm(v->start), imm(v->end - v->start));
+	}
+}
+
+/* --- the mm's fields ---------------------------------------------------- */
+
+static int plan_mm_fields(struct space *s)
+{
+	const MmEntry *m = s->mm->msg;
+	struct operand map, auxv, fd;
+	struct prctl_mm_map fields = {
+		.start_code = m->mm_start_code,
+		.end_code = m->mm_end_code,
+		.start_data = m->mm_start_data,
+		.end_data = m->mm_end_data,
+		.start_brk = m->mm_start_brk,
+		.brk = m->mm_brk,
+		.start_stack = m->mm_start_stack,
+		.arg_start = m->mm_arg_start,
+		.arg_end = m->mm_arg_end,
+		.env_start = m->mm_env_start,
+		.env_end = m->mm_env_end,
+		.auxv_size = m->n_mm_saved_auxv * sizeof(uint64_t),
+		.exe_fd = -1,
+	};
+	int ret;
+
+	ret = plan_borrow(s->p, s->slot, s->mm->exe, O_RDONLY, &fd);
+	if (ret)
+		return ret;
+	map = plan_data(s->p, &fields, sizeof(fields));
+	auxv = plan_data(s->p, m->mm_saved_auxv, fields.auxv_size);
+	plan_pointer(s->p, map, offsetof(struct prctl_mm_map, auxv), auxv);
+	/* exe_fd is 32 bits wide and the last field: the descriptor's number, once it is known. */
+	plan_call(s->p, s->slot, "number of the executable's descriptor", 0, STUB_COPY,
+		  operand_at(map, offsetof(struct prctl_mm_map, exe_fd)),
+		  plan_result_address(s->p, fd), imm(sizeof(uint32_t)));
+	plan_call(s->p, s->slot, "fields of the address space", 0, __NR_prctl, imm(PR_SET_MM),
+		  imm(PR_SET_MM_MAP), map, imm(sizeof(fields)), imm(0));
+	plan_close(s->p, s->slot, fd);
+	if (m->has_thp_disabled && m->thp_disabled)
+		plan_call(s->p, s->slot, "no huge pages", 0, __NR_prctl, imm(PR_SET_THP_DISABLE),
+			  imm(1), imm(0), imm(0), imm(0));
+	return 0;
+}
+
+static int plan_space(struct plan *p, struct mm *mm)
+{
+	struct space s = {.p = p, .slot = plan_task(mm->owner)->slot, .mm = mm};
+	int ret;
+
+	s.slot->phase = PHASE_MEMORY;
+	ret = pagemap_load(p->run, &p->chain, IMG_PAGEMAP, task_pid(mm->owner), false, &s.extents);
+	if (!ret)
+		ret = plan_vdso(p, s.slot, mm);
+	if (!ret)
+		ret = plan_mappings(&s);
+	if (!ret)
+		ret = plan_contents(&s);
+	if (!ret) {
+		plan_finish_mappings(&s);
+		ret = plan_mm_fields(&s);
+	}
+	vec_free(&s.extents);
+	return ret;
+}
+
+int plan_memory(struct plan *p)
+{
+	struct mm **mm;
+	int ret;
+
+	vec_for_each (&p->cp->mms, mm) {
+		ret = plan_space(p, *mm);
+		if (ret)
+			return ret;
+	}
+	plan_objects_done(p);
+	return plan_ok(p);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files that plan memory offer each other. */
+#ifndef STASIS_RESTORE_MEMORY_H
+#define STASIS_RESTORE_MEMORY_H
+
+#include "mem/pagemap.h"
+#include "mem/vma.h"
+#include "restore/planner.h"
+
+/* Populate [start, start + len), if that pays. */
+void plan_populate(struct plan *p, struct plan_slot *slot, uint64_t start, uint64_t len);
+
+/* Fill @extents, whose starts count from @base, out of the pages images. */
+int plan_fill(struct plan *p, struct plan_slot *slot, uint64_t base, const stored_vec *extents);
+
+/* The same for memory that cannot be populated. */
+int plan_fill_unpopulated(struct plan *p, struct plan_slot *slot, uint64_t base,
+			  const stored_vec *extents);
+
+/* Where a task may map scratch_room bytes for a moment. */
+static inline uint64_t plan_scratch(const struct plan *p)
+{
+	return p->hole + p->vdso_room;
+}
+
+/* shared.c: find out which anonymous shared memory is mapped where, and how large it is. */
+int plan_objects(struct plan *p);
+/* Map a part of it; the first task to do so makes it and fills it. */
+int plan_map_object(struct plan *p, struct plan_slot *slot, const VmaEntry *v, int prot);
+
+/* Close what makers kept open; after all mms are planned. */
+void plan_objects_done(struct plan *p);
+
+/* Another task's descriptor, as one of our own; the caller closes it (fds.c). */
+struct operand plan_take(struct plan *p, struct plan_slot *slot, const struct plan_slot *owner,
+			 struct operand fd, const char *why, uint64_t subject);
+
+/* vdso.c: the tool's vDSO and mappings, into p->vdso and p->used. */
+int plan_read_self(struct plan *p);
+/* Move vDSO and data mappings as one. */
+void plan_move_vdso(struct plan *p, struct plan_slot *slot, uint64_t from, uint64_t to);
+/* hole.c: p->hole, after the sizes of vDSO and scratch are known. */
+int plan_hole(struct plan *p);
+
+/* vdso.c: bring the vDSO to where the task had it. */
+int plan_vdso(struct plan *p, struct plan_slot *slot, struct mm *mm);
+
+#endif

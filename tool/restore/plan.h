@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A restore plan: for every task and thread a list of steps, mostly single
+ * system calls, in phases. Plain data: made by the planner (tree.c, fds.c,
+ * memory.c, attributes), printed by print.c, laid out as programs of the stub
+ * by layout.c, run by execute.c.
+ *
+ * Steps of one slot run in the order of their phases, within a phase in the
+ * order in which they were added. Slots run side by side; where one depends on
+ * another they meet at a word: plan_signal() and plan_await().
+ *
+ * Making steps needs no checks: running out of memory is remembered in the
+ * plan (plan_ok()), and everything else is refused where it is noticed with
+ * fail(&p->run->err, ...).
+ */
+#ifndef STASIS_RESTORE_PLAN_H
+#define STASIS_RESTORE_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+
+#include "lib/run.h"
+#include "lib/vec.h"
+#include "mem/pagemap.h"
+#include "model/model.h"
+#include "remote/stub.h"
+#include "restore/operand.h"
+
+enum plan_phase {
+	PHASE_SEED,    /* root only: shed what came from the tool */
+	PHASE_BIRTH,   /* sessions, groups, children */
+	PHASE_GROUPS,  /* join groups; helpers go, zombies die */
+	PHASE_FILES,   /* descriptor tables */
+	PHASE_MEMORY,  /* mappings and their contents */
+	PHASE_THREADS, /* clone the threads */
+	PHASE_TASK,    /* state of processes and threads that privileges may be needed for */
+	PHASE_CREDS,   /* credentials, and what they reset */
+	PHASE_SIGNALS, /* everything blocked: actions, timers, pending signals */
+	PHASE_LAST,    /* dumpable, death signal; stop */
+	PHASE_FILTERS, /* seccomp, run when the tool traces the thread */
+	PHASE_COUNT
+};
+
+struct step {
+	uint16_t nr; /* system call or STUB_* */
+	uint16_t flags;
+	uint8_t phase, n_args;
+	uint32_t slot;
+	uint32_t next; /* next step of slot and phase, or NO_STEP */
+	uint64_t op;   /* arena offset, once laid out */
+	struct operand arg[6];
+	int64_t expect;
+	const char *why;  /* literal; may hold one %ld for `subject` */
+	uint64_t subject; /* what it is done to: descriptor, address, pid ... */
+};
+
+#define NO_STEP UINT32_MAX
+
+enum slot_kind { SLOT_TASK, SLOT_THREAD, SLOT_HELPER };
+
+struct fd_sim;
+
+/* One task or thread that runs steps. */
+struct plan_slot {
+	uint32_t index;
+	enum slot_kind kind;
+	pid_t tid;
+	bool parks; /* lives at the end of its program; zombies and helpers do not */
+	const struct task *task;
+	const struct thread *thread; /* NULL for helpers */
+	enum plan_phase phase;	     /* of the steps that are added next */
+	uint32_t head[PHASE_COUNT], tail[PHASE_COUNT];
+	uint32_t n_steps;
+	struct fd_sim *fds; /* PHASE_FILES: the descriptor table as it will be; else NULL */
+	/* Arena offsets, once laid out. */
+	uint64_t arena;	  /* of the stub_slot */
+	uint64_t program; /* of the ops ... */
+	uint32_t n_ops;
+	uint64_t filter_program; /* ... and of those of PHASE_FILTERS */
+	uint32_t n_filter_ops;
+};
+
+#define VDSO_PARTS 8
+
+/* The tool's own vDSO and its data mappings, from which every task has its own. */
+struct vdso {
+	struct {
+		uint64_t start, len;
+	} part[VDSO_PARTS]; /* in address order and without gaps */
+	int n_parts;
+	uint64_t start, end; /* of all */
+	uint64_t text;	     /* where [vdso] starts */
+	uint64_t syscall_at; /* of a `syscall` instruction, from `text` on */
+};
+
+struct range {
+	uint64_t start, end;
+};
+
+/* An address that the plan's data holds: filled in when addresses are known. */
+struct relocation {
+	uint64_t at; /* byte of the data where the u64 lies */
+	struct operand target;
+};
+
+struct objects;
+struct file_state;
+
+struct plan {
+	struct run *run;
+	struct checkpoint *cp;
+	bool no_memory;
+	VEC(struct step) steps;
+	VEC(struct plan_slot *) slots; /* [0] is the root task */
+	VEC(uint8_t) data;
+	VEC(struct relocation) relocations;
+	struct objects *objects; /* shared memory that several tasks map (shared.c) */
+	struct vdso vdso;
+	VEC(struct range) used; /* what the tool itself has mapped */
+	/* The hole: parked vDSO, scratch, then arena and stub. */
+	uint64_t hole, hole_len;
+	uint64_t vdso_room, scratch_room;
+	uint64_t arena_at, arena_len, text_len; /* once laid out */
+	uint64_t data_off;
+	uint32_t n_parking;
+	struct image_chain chain;	/* the images folder and its parents */
+	struct file_state *file_states; /* fds.c; file->plan points into it */
+	VEC(struct file *) leftovers;	/* open for others, to be closed */
+	struct operand memory_done;	/* word, if there are leftovers that others take */
+	uint32_t n_memory_done;
+	int service_fd; /* number of the images folder's descriptor in every task; parents follow */
+};
+
+struct plan *plan_new(struct run *run, struct checkpoint *cp);
+void plan_free(struct plan *p);
+
+/* 0, or -ENOMEM with the run's error set. */
+int plan_ok(struct plan *p);
+
+/* --- making steps ------------------------------------------------------- */
+
+struct plan_slot *plan_slot_new(struct plan *p, enum slot_kind kind, const struct task *task,
+				const struct thread *thread, pid_t tid);
+
+/* Add a step to slot->phase; its result as an operand. @why: see struct step. */
+struct operand plan_step(struct plan *p, struct plan_slot *slot, const char *why, uint64_t subject,
+			 int nr, int flags, int64_t expect, int n, const struct operand *args);
+
+#define PLAN_ARGS(...)                                                                       \
+	sizeof((struct operand[]){__VA_ARGS__}) / sizeof(struct operand), (struct operand[]) \
+	{                                                                                    \
+		__VA_ARGS__                                                                  \
+	}
+
+/* A system call (or STUB_*) that must not fail. */
+#define plan_call(p, slot, why, subject, nr, ...) \
+	plan_step(p, slot, why, subject, nr, 0, 0, PLAN_ARGS(__VA_ARGS__))
+
+/* The same with stub flags. */
+#define plan_call_flags(p, slot, why, subject, nr, flags, ...) \
+	plan_step(p, slot, why, subject, nr, flags, 0, PLAN_ARGS(__VA_ARGS__))
+
+/* One whose result must be @expect. */
+#define plan_call_expect(p, slot, why, subject, nr, expect, ...) \
+	plan_step(p, slot, why, subject, nr, STUB_EXPECT, expect, PLAN_ARGS(__VA_ARGS__))
+
+/* Bytes that steps point to, copied; 16-byte aligned. @bytes NULL: zeroes. */
+struct operand plan_data(struct plan *p, const void *bytes, size_t len);
+struct operand plan_string(struct plan *p, const char *s);
+/* The bytes of a data operand, until the next plan_data(). */
+void *plan_bytes(struct plan *p, struct operand data);
+/* Let the u64 at byte @offset of @data be the address of @target. */
+void plan_pointer(struct plan *p, struct operand data, size_t offset, struct operand target);
+/* @len bytes further on. */
+struct operand operand_at(struct operand o, uint64_t offset);
+/* The u64 that will be at a data operand when the step runs. */
+struct operand operand_word(struct operand data);
+/* The address of a step's result (64 bits, lowest first). */
+struct operand plan_result_address(struct plan *p, struct operand result);
+
+/* --- meeting points ----------------------------------------------------- */
+
+/* A word that counts; give it to plan_signal() and plan_await(). */
+struct operand plan_word(struct plan *p);
+void plan_signal(struct plan *p, struct plan_slot *slot, struct operand word, uint32_t goal);
+void plan_await(struct plan *p, struct plan_slot *slot, struct operand word, uint32_t goal,
+		const char *why, uint64_t subject);
+
+/* --- descriptors (fds.c) ------------------------------------------------ */
+
+/*
+ * A call whose result is a new descriptor. While a descriptor table is being
+ * built its number is known beforehand and verified when the step runs.
+ */
+struct operand plan_open_call(struct plan *p, struct plan_slot *slot, const char *why,
+			      uint64_t subject, int nr, int n, const struct operand *args);
+
+#define plan_open(p, slot, why, subject, nr, ...) \
+	plan_open_call(p, slot, why, subject, nr, PLAN_ARGS(__VA_ARGS__))
+
+/* For calls that make several descriptors: the number of the next, which is in use from now on. */
+int plan_fd_take(struct plan *p, struct plan_slot *slot);
+
+/*
+ * A new description of what @f, which is open already, is about: through the
+ * link of its descriptor in /proc. Only while a table is being built.
+ */
+int plan_reopen(struct plan *p, struct plan_slot *slot, struct file *f, uint32_t flags,
+		struct operand *ret_fd);
+
+/* O_CLOEXEC, or 0: what the description that is being opened should have on its descriptor. */
+int plan_cloexec(struct plan_slot *slot);
+
+/* Of several descriptions that a call opened at once: @f lies at @fd of this table. */
+void plan_file_opened(struct plan *p, struct plan_slot *slot, struct file *f, int fd);
+
+/* Owner and signal of a description (fown_entry), position: common to many kinds. */
+void plan_fown(struct plan *p, struct plan_slot *slot, struct operand fd, const FownEntry *fown);
+
+/* Move a temporary descriptor to a number that no table wants; its new number. */
+struct operand plan_put_aside(struct plan *p, struct plan_slot *slot, struct operand fd);
+
+/*
+ * Make description @f available in @slot outside of its descriptor table: for
+ * mappings, cwd, root, exe. The caller closes it with plan_close().
+ */
+int plan_borrow(struct plan *p, struct plan_slot *slot, struct file *f, uint32_t flags,
+		struct operand *ret_fd);
+void plan_close(struct plan *p, struct plan_slot *slot, struct operand fd);
+
+#endif

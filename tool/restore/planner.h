@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the files of the planner offer each other; plan.h is for everybody else. */
+#ifndef STASIS_RESTORE_PLANNER_H
+#define STASIS_RESTORE_PLANNER_H
+
+#include "restore/plan.h"
+
+/* The planner's own of a task (task->plan). */
+struct plan_task {
+	struct plan_slot *slot;
+	struct plan_slot **threads; /* by index of task->threads; [0] is slot; owned */
+	pid_t sid, pgid;	    /* to be, after --shell-job's translation */
+	pid_t born_sid;		    /* session at birth; 0: any */
+	pid_t now_pgid;		    /* group at the end of PHASE_BIRTH */
+	struct task *born_of;	    /* whose program clones it, if not the parent's */
+	struct operand born_word;   /* then: signalled when it is there */
+	bool helper_born;	    /* by a helper that stands for a dead leader */
+	VEC(struct task *) others;  /* tasks whose born_of this is */
+	uint64_t vdso;		    /* where its [vdso] is at the end */
+	struct operand table_ready; /* word: descriptors below are in place; see fds.c */
+	bool has_table_ready;
+};
+
+static inline struct plan_task *plan_task(const struct task *t)
+{
+	return t->plan;
+}
+
+/* tree.c: slots of all tasks, PHASE_BIRTH and PHASE_GROUPS. */
+int plan_tree(struct plan *p);
+/* A clone3 by @slot that makes the task of slot @child; pid 0: any. */
+struct operand plan_clone(struct plan *p, struct plan_slot *slot, const char *why,
+			  struct plan_slot *child, uint64_t flags, int exit_signal);
+
+/* seed.c: PHASE_SEED. */
+int plan_seed(struct plan *p);
+/* threads.c: PHASE_THREADS. */
+int plan_threads(struct plan *p);
+/* fds.c: p->service_fd; PHASE_FILES; and, when memory is planned, who waits for whom. */
+int plan_service_fds(struct plan *p);
+int plan_fds(struct plan *p);
+int plan_fds_done(struct plan *p);
+/* At the end of PHASE_TASK: nobody reads images any more. */
+void plan_close_service(struct plan *p);
+void fd_sim_free(struct fd_sim *fds);
+/* memory.c: PHASE_MEMORY. */
+int plan_memory(struct plan *p);
+struct objects; /* shared.c */
+void objects_free(struct objects *o);
+/* The rows of attributes[], and how each task ends. */
+int plan_attributes(struct plan *p);
+
+/* layout.c: choose the hole, give every slot, step and byte its place. */
+int plan_layout(struct plan *p);
+/* The arena's contents, into @arena (arena_len bytes at p->arena_at in the tasks). */
+void plan_write(const struct plan *p, uint8_t *arena);
+
+#endif
