@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#if __has_include("restore/restore.h")
 #include <errno.h>
 #include <signal.h>
 #include <unistd.h>
@@ -33,4 +32,3 @@ int cmd_plan(struct run *run)
 	run->opt.dry_run = true;
 	return cmd_restore(run);
 }
-#endif

@@ -4,22 +4,13 @@
 #include "cli/commands.h"
 #include "cli/table.h"
 
-/* Their layers may not be there yet. */
-#if __has_include("restore/restore.h")
-#define CMD_RESTORE_RUN cmd_restore
-#define CMD_PLAN_RUN	cmd_plan
-#else
-#define CMD_RESTORE_RUN NULL
-#define CMD_PLAN_RUN	NULL
-#endif
-
 const struct command commands[] = {
 	{"dump", CMD_DUMP, "-t PID [OPTION...]", "checkpoint a tree of tasks", .run = cmd_dump,
 	 .needs_images = true},
 	{"restore", CMD_RESTORE, "[OPTION...] [--exec-cmd -- COMMAND...]",
-	 "restore a tree of tasks from a checkpoint", .run = CMD_RESTORE_RUN, .needs_images = true},
+	 "restore a tree of tasks from a checkpoint", .run = cmd_restore, .needs_images = true},
 	{"plan", CMD_PLAN, "[OPTION...]", "print the steps that restore would take",
-	 .run = CMD_PLAN_RUN, .needs_images = true},
+	 .run = cmd_plan, .needs_images = true},
 	{"check", CMD_CHECK, "[--feature NAME] [--json]",
 	 "show what this kernel can do for checkpoint and restore", .run = cmd_check},
 	{"monitor", CMD_OTHER, "start|stop|status|show [PID] [--limit N] [--json]",

@@ -101,6 +101,7 @@ static void dump_free(struct dump *d)
 			close(dt->pidfd);
 		vec_free(&dt->tracees);
 		vec_free(&dt->vmas);
+		proc_status_free(&dt->status);
 		free(dt);
 	}
 	dump_files_free(&d->files);

@@ -170,7 +170,7 @@ static int add_fd(struct dump *d, struct dump_task *dt, struct fdtable *table, i
 	int ret;
 
 	snprintf(path, sizeof(path), "fdinfo/%d", fd);
-	ret = proc_read(dt->procfd, path, &fdinfo);
+	ret = proc_read_record(dt->procfd, path, &fdinfo);
 	if (ret < 0)
 		return fail(&d->run->err, ret, "task %d: read %s", dt->pid, path);
 	snprintf(path, sizeof(path), "fd/%d", fd);
@@ -251,17 +251,15 @@ int dump_fds(struct dump *d, struct dump_task *dt)
 	return ret;
 }
 
-int dump_path_file(struct dump *d, struct dump_task *dt, const char *path, struct file **ret)
+/* The file of a path below /proc/PID; @like has its identity. */
+static int path_file(struct dump *d, struct dump_task *dt, const char *path, struct node *like,
+		     struct file **ret)
 {
 	struct fd_probe p = {.pid = dt->pid, .fd = -1, .local = -1, .fdinfo = ""};
-	struct node like = {.pid = dt->pid, .fd = -1}, *n;
+	struct node *n;
 	int err;
 
-	if (fstatat(dt->procfd, path, &p.st, 0))
-		return fail(&d->run->err, -errno, "task %d: stat %s", dt->pid, path);
-	like.dev = p.st.st_dev;
-	like.ino = p.st.st_ino;
-	n = find_node(&d->files.by_inode, &like, by_inode);
+	n = find_node(&d->files.by_inode, like, by_inode);
 	if (!n)
 		return fail(&d->run->err, -ENOMEM, "task %d: keep %s", dt->pid, path);
 	if (!n->file) {
@@ -273,6 +271,11 @@ int dump_path_file(struct dump *d, struct dump_task *dt, const char *path, struc
 		if (p.local < 0)
 			return fail(&d->run->err, -errno, "task %d: open %s (%s)", dt->pid, path,
 				    p.link);
+		if (fstat(p.local, &p.st)) {
+			err = fail(&d->run->err, -errno, "task %d: stat %s", dt->pid, path);
+			close(p.local);
+			return err;
+		}
 		probe_fs(&p);
 		err = new_file(d, &p, &n->file);
 		close(p.local);
@@ -283,9 +286,30 @@ int dump_path_file(struct dump *d, struct dump_task *dt, const char *path, struc
 	return 0;
 }
 
+int dump_path_file(struct dump *d, struct dump_task *dt, const char *path, struct file **ret)
+{
+	struct node like = {.pid = dt->pid, .fd = -1};
+	struct stat st;
+
+	if (fstatat(dt->procfd, path, &st, 0))
+		return fail(&d->run->err, -errno, "task %d: stat %s", dt->pid, path);
+	like.dev = st.st_dev;
+	like.ino = st.st_ino;
+	return path_file(d, dt, path, &like, ret);
+}
+
+int dump_mapped_file(struct dump *d, struct dump_task *dt, uint64_t start, uint64_t end,
+		     uint64_t dev, uint64_t ino, struct file **ret)
+{
+	struct node like = {.pid = dt->pid, .fd = -1, .dev = dev, .ino = ino};
+	char path[64];
+
+	snprintf(path, sizeof(path), "map_files/%lx-%lx", start, end);
+	return path_file(d, dt, path, &like, ret);
+}
+
 int dump_fs(struct dump *d, struct dump_task *dt)
 {
-	struct proc_status s;
 	struct file *cwd, *root;
 	FsEntry *e;
 	int ret;
@@ -295,10 +319,6 @@ int dump_fs(struct dump *d, struct dump_task *dt)
 		ret = dump_path_file(d, dt, "root", &root);
 	if (ret)
 		return ret;
-	ret = proc_status(dt->procfd, "status", &s);
-	if (ret)
-		return fail(&d->run->err, ret, "task %d: read its status", dt->pid);
-	vec_free(&s.groups);
 	e = malloc(sizeof(*e));
 	if (!e)
 		return fail(&d->run->err, -ENOMEM, "task %d: keep its cwd", dt->pid);
@@ -306,7 +326,7 @@ int dump_fs(struct dump *d, struct dump_task *dt)
 	e->cwd_id = cwd->id;
 	e->root_id = root->id;
 	e->has_umask = true;
-	e->umask = s.umask;
+	e->umask = dt->status.umask;
 	cwd->n_uses++;
 	root->n_uses++;
 	dt->task->fs = e;

@@ -52,24 +52,9 @@ static int refuse_seize(struct dump *d, pid_t pid, pid_t tid, int code)
 	return fail_hint(err, "run as root, or as the owner of the task with CAP_SYS_PTRACE");
 }
 
-/* Seccomp would kill a task for calls that its filters do not know. */
-static long seize_options(const struct dump_task *dt)
-{
-	struct proc_status s;
-	long options = 0;
-
-	if (proc_status(dt->procfd, "status", &s))
-		return 0;
-	if (s.seccomp)
-		options = PTRACE_O_SUSPEND_SECCOMP;
-	vec_free(&s.groups);
-	return options;
-}
-
 /* Stop all threads; new ones may appear as long as one runs. */
 static int stop_threads(struct dump *d, struct dump_task *dt)
 {
-	long options = seize_options(dt);
 	_cleanup_(cleanup_ints) proc_ints tids = {};
 	size_t i, waited = 0, before;
 	int ret;
@@ -85,7 +70,7 @@ static int stop_threads(struct dump *d, struct dump_task *dt)
 
 			if (find_tracee(dt, tids.at[i]))
 				continue;
-			ret = tracee_seize(&t, tids.at[i], options);
+			ret = tracee_seize(&t, tids.at[i], 0);
 			if (ret == -ESRCH)
 				continue;
 			if (!t.seized)
@@ -145,6 +130,24 @@ static int add_task(struct dump *d, struct task *parent, pid_t pid, struct task 
 	return 0;
 }
 
+/* Seccomp would kill a task for calls that its filters do not know. */
+static int suspend_seccomp(struct dump *d, struct dump_task *dt)
+{
+	struct tracee *t;
+	int ret;
+
+	if (!dt->status.seccomp)
+		return 0;
+	vec_for_each (&dt->tracees, t) {
+		ret = tracee_set_options(t, PTRACE_O_SUSPEND_SECCOMP);
+		if (ret) {
+			fail(&d->run->err, ret, "thread %d: suspend its seccomp filters", t->tid);
+			return fail_hint(&d->run->err, "that needs CAP_SYS_ADMIN");
+		}
+	}
+	return 0;
+}
+
 static int stop_task(struct dump *d, struct task *t)
 {
 	struct dump_task *dt = dump_of(t);
@@ -178,7 +181,10 @@ static int stop_task(struct dump *d, struct task *t)
 		return zombie(d, dt);
 	if (dt->tracees.at[0].tid != dt->pid)
 		return zombie(d, dt);
-	return 0;
+	ret = proc_status(dt->procfd, "status", &dt->status);
+	if (ret)
+		return fail(&d->run->err, ret, "task %d: read its status", dt->pid);
+	return suspend_seccomp(d, dt);
 }
 
 static int walk_children(struct dump *d, struct task *t, bool *found);

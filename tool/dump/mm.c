@@ -147,7 +147,7 @@ static int map_file(struct mm_walk *w, const struct smaps_vma *v, VmaEntry *e, s
 		e->status |= VMA_ANON_PRIVATE;
 		return 0;
 	}
-	ret = dump_path_file(w->d, w->dt, path, &f);
+	ret = dump_mapped_file(w->d, w->dt, v->start, v->end, v->dev, v->ino, &f);
 	if (ret)
 		return ret;
 	if (f->msg->type == FD_TYPES__REG && f->msg->reg->has_mode && !S_ISREG(f->msg->reg->mode))
@@ -232,7 +232,7 @@ static int add_vma(const struct smaps_vma *v, void *arg)
 static int copy_auxv(struct dump *d, struct dump_task *dt, MmEntry *m)
 {
 	_cleanup_free_ char *raw = NULL;
-	ssize_t n = proc_read(dt->procfd, "auxv", &raw);
+	ssize_t n = proc_read_record(dt->procfd, "auxv", &raw);
 
 	if (n < 0)
 		return fail(&d->run->err, n, "task %d: read its auxv", dt->pid);

@@ -155,7 +155,7 @@ static int dump_range(struct page_dump *pd, uint64_t start, uint64_t end)
 				    pd->dt->pid);
 		for (i = 0; !ret && i < n; i++)
 			ret = add_region(pd, regions[i].start, regions[i].end);
-		if (!ret)
+		if (!ret && pd->extents.n >= REGIONS)
 			ret = move(pd);
 	}
 	return ret;
@@ -178,14 +178,12 @@ static int dump_all(struct page_dump *pd)
 			ret = dump_range(pd, start, e->start);
 			if (!ret)
 				ret = add_extent(pd, &mm->vmas.at[i], e->start, e->end);
-			if (!ret)
-				ret = move(pd);
 			start = e->end;
 		}
 	}
 	if (!ret && i && mm->vmas.at[i - 1].msg->end > start)
 		ret = dump_range(pd, start, mm->vmas.at[i - 1].msg->end);
-	return ret;
+	return ret ? ret : move(pd);
 }
 
 static int open_proc(struct page_dump *pd, const char *name, int *ret_fd)

@@ -25,12 +25,15 @@ struct dump_vma {
 	bool whole;	   /* dumped whole, whatever the page tables say (vDSO) */
 };
 
+#define N_NAMESPACES 8
+
 struct dump_task {
 	struct task *task;
 	pid_t pid;
 	int procfd; /* /proc/PID; -1 once closed */
 	int pidfd;
 	struct proc_stat stat;
+	struct proc_status status;  /* of the leader, once it is stopped */
 	VEC(struct tracee) tracees; /* [0] is the leader */
 	VEC(struct dump_vma) vmas;
 	uint64_t vdso_start, vdso_end;
@@ -58,6 +61,7 @@ struct dump {
 	struct collect collect; /* run, cp, and shared memory found so far */
 	struct dump_files files;
 	uint32_t last_pages_id;
+	uint64_t own_ns[N_NAMESPACES]; /* inode numbers (tree.c) */
 	struct dump_stats stats;
 	bool frozen;
 };
@@ -87,9 +91,15 @@ int dump_fds(struct dump *d, struct dump_task *dt);
 int dump_fs(struct dump *d, struct dump_task *dt);
 /*
  * The entry for a file that is mapped or named by a path of /proc/PID, found
- * or made. @path is relative to dt->procfd ("exe", "cwd", "map_files/a-b").
+ * or made. @path is relative to dt->procfd ("exe", "cwd").
  */
 int dump_path_file(struct dump *d, struct dump_task *dt, const char *path, struct file **ret);
+/*
+ * The same for a mapping; @dev and @ino as the mapping shows them, which on some
+ * file systems is not what stat(2) says: then it is a second entry of the same file.
+ */
+int dump_mapped_file(struct dump *d, struct dump_task *dt, uint64_t start, uint64_t end,
+		     uint64_t dev, uint64_t ino, struct file **ret);
 void dump_files_free(struct dump_files *f);
 
 /* Core images: what is asked of every thread. (core.c) */

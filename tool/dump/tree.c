@@ -71,7 +71,6 @@ static const struct {
 	{KCMP_VM, offsetof(TaskKobjIdsEntry, vm_id), "its memory (vfork or CLONE_VM)"},
 	{KCMP_FILES, offsetof(TaskKobjIdsEntry, files_id), NULL},
 	{KCMP_FS, offsetof(TaskKobjIdsEntry, fs_id), NULL},
-	{KCMP_SIGHAND, offsetof(TaskKobjIdsEntry, sighand_id), "its signal handlers"},
 };
 
 #define N_SHARED (sizeof(shared_rows) / sizeof(shared_rows[0]))
@@ -94,6 +93,9 @@ static int find_shared(struct dump *d)
 		for (k = 0; ids && !ret && k < N_SHARED; k++) {
 			ret = shared_id(d, &trees[k], shared_rows[k].type, dt->pid, &last[k],
 					(uint32_t *)((char *)ids + shared_rows[k].offset), &is_new);
+			/* CLONE_SIGHAND takes CLONE_VM: who shares no memory shares no handlers. */
+			if (shared_rows[k].type == KCMP_VM)
+				ids->sighand_id = ids->vm_id;
 			if (!ret && !is_new && shared_rows[k].refuse) {
 				fail_text(&d->run->err, -EOPNOTSUPP,
 					  "task %d shares %s with another process of the tree",
@@ -109,23 +111,36 @@ static int find_shared(struct dump *d)
 	return ret;
 }
 
-static const char *const namespaces[] = {"pid", "net",	"ipc",	  "uts",
-					 "mnt", "user", "cgroup", "time"};
+static const char *const namespaces[N_NAMESPACES] = {"pid", "net",  "ipc",    "uts",
+						     "mnt", "user", "cgroup", "time"};
 
-static int check_namespaces(struct dump *d, struct dump_task *dt)
+/* Inode numbers of our own; 0: this kernel has no such kind. All are on one file system. */
+static void own_namespaces(struct dump *d)
 {
-	struct stat ours, its;
+	struct stat st;
 	char path[40];
 	size_t i;
 
-	for (i = 0; i < sizeof(namespaces) / sizeof(namespaces[0]); i++) {
+	for (i = 0; i < N_NAMESPACES; i++) {
 		snprintf(path, sizeof(path), "/proc/self/ns/%s", namespaces[i]);
-		if (stat(path, &ours))
+		d->own_ns[i] = stat(path, &st) ? 0 : st.st_ino;
+	}
+}
+
+static int check_namespaces(struct dump *d, struct dump_task *dt)
+{
+	struct stat its;
+	char path[40];
+	size_t i;
+
+	for (i = 0; i < N_NAMESPACES; i++) {
+		if (!d->own_ns[i])
 			continue;
-		if (fstatat(dt->procfd, path + strlen("/proc/self/"), &its, 0))
+		snprintf(path, sizeof(path), "ns/%s", namespaces[i]);
+		if (fstatat(dt->procfd, path, &its, 0))
 			return fail(&d->run->err, -errno, "task %d: read its %s namespace", dt->pid,
 				    namespaces[i]);
-		if (ours.st_ino != its.st_ino || ours.st_dev != its.st_dev) {
+		if (d->own_ns[i] != its.st_ino) {
 			fail_text(&d->run->err, -EOPNOTSUPP, "task %d is in another %s namespace",
 				  dt->pid, namespaces[i]);
 			return fail_hint(&d->run->err,
@@ -300,6 +315,8 @@ int dump_tree(struct dump *d)
 {
 	size_t i;
 	int ret = new_inventory(d);
+
+	own_namespaces(d);
 
 	for (i = 0; !ret && i < d->cp->tasks.n; i++)
 		ret = describe_task(d, d->cp->tasks.at[i]);

@@ -11,7 +11,7 @@
 
 #include "lib/cleanup.h"
 
-ssize_t proc_read(int dirfd, const char *path, char **ret)
+static ssize_t read_all(int dirfd, const char *path, bool record, char **ret)
 {
 	_cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
 	_cleanup_free_ char *buf = NULL;
@@ -33,13 +33,23 @@ ssize_t proc_read(int dirfd, const char *path, char **ret)
 		n = read(fd, buf + len, room - len - 1);
 		if (n < 0)
 			return -errno;
-		if (n == 0)
-			break;
 		len += n;
+		if (n == 0 || (record && len + 1 < room))
+			break;
 	}
 	buf[len] = 0;
 	*ret = take_ptr(buf);
 	return len;
+}
+
+ssize_t proc_read(int dirfd, const char *path, char **ret)
+{
+	return read_all(dirfd, path, false, ret);
+}
+
+ssize_t proc_read_record(int dirfd, const char *path, char **ret)
+{
+	return read_all(dirfd, path, true, ret);
 }
 
 int proc_link(int dirfd, const char *path, char *buf, size_t size)
@@ -63,7 +73,7 @@ int proc_stat(int dirfd, const char *path, struct proc_stat *ret)
 	ssize_t n;
 	int i;
 
-	n = proc_read(dirfd, path, &text);
+	n = proc_read_record(dirfd, path, &text);
 	if (n < 0)
 		return n;
 	/* comm may hold anything, ')' and spaces too: it ends at the last one. */
@@ -176,7 +186,7 @@ int proc_status(int dirfd, const char *path, struct proc_status *ret)
 	struct proc_status s = {};
 	ssize_t n;
 
-	n = proc_read(dirfd, path, &text);
+	n = proc_read_record(dirfd, path, &text);
 	if (n < 0)
 		return n;
 	four(text, "Uid", s.uid);
@@ -232,7 +242,7 @@ int proc_dir_numbers(int dirfd, const char *path, proc_ints *ret)
 int proc_file_numbers(int dirfd, const char *path, proc_ints *ret)
 {
 	_cleanup_free_ char *text = NULL;
-	ssize_t n = proc_read(dirfd, path, &text);
+	ssize_t n = proc_read_record(dirfd, path, &text);
 	char *p = text, *end;
 
 	if (n < 0)

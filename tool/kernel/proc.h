@@ -16,6 +16,12 @@
  */
 ssize_t proc_read(int dirfd, const char *path, char **ret);
 
+/*
+ * The same for files of one record (stat, status, fdinfo ...), which the kernel
+ * gives whole to the first read that has room: no second read to see the end.
+ */
+ssize_t proc_read_record(int dirfd, const char *path, char **ret);
+
 /* readlink(2) of @path below @dirfd, NUL-terminated; -ENAMETOOLONG if it does not fit. */
 int proc_link(int dirfd, const char *path, char *buf, size_t size);
 
@@ -50,6 +56,11 @@ struct proc_status {
 
 /* @ret->groups is the caller's to vec_free(). */
 int proc_status(int dirfd, const char *path, struct proc_status *ret);
+
+static inline void proc_status_free(struct proc_status *s)
+{
+	vec_free(&s->groups);
+}
 
 /* Find "Key:\tvalue" at a line's start; the value or NULL. */
 const char *proc_field(const char *text, const char *key);

@@ -102,6 +102,11 @@ int tracee_interrupt(struct tracee *t)
 	return ret;
 }
 
+int tracee_set_options(struct tracee *t, long options)
+{
+	return request(PTRACE_SETOPTIONS, t->tid, NULL, (void *)(options | PTRACE_O_TRACESYSGOOD));
+}
+
 int tracee_set_regs(struct tracee *t, const struct user_regs_struct *regs)
 {
 	return request(PTRACE_SETREGS, t->tid, NULL, (void *)regs);

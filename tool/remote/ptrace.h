@@ -38,6 +38,9 @@ int tracee_wait_seized(struct tracee *t);
  * get_signal(), the only place from which interrupted system calls restart as they should. */
 int tracee_interrupt(struct tracee *t);
 
+/* PTRACE_O_* beside those that are always set. */
+int tracee_set_options(struct tracee *t, long options);
+
 int tracee_set_regs(struct tracee *t, const struct user_regs_struct *regs);
 int tracee_get_regs(struct tracee *t, struct user_regs_struct *regs);
 int tracee_set_sigmask(struct tracee *t, uint64_t mask);

@@ -16,6 +16,7 @@
 
 #include "model/model.h"
 
+struct proc_status;
 struct program;
 struct tracee;
 struct plan;
@@ -28,6 +29,7 @@ struct ask {
 	struct checkpoint *cp;
 	struct thread *thread; /* its core is what is filled */
 	int procfd;	       /* /proc/PID */
+	const struct proc_status *status; /* the leader's; NULL for other threads */
 	struct tracee *tracee; /* stopped */
 	bool leader;	       /* asks and answers per process as well */
 	struct program *prog;  /* where ask() appends its ops; NULL from ask() is -ENOSPC */

@@ -26,7 +26,7 @@ static int caps(uint64_t set, size_t *n, uint32_t **words)
 	return 0;
 }
 
-static int fill(CredsEntry *e, struct proc_status *s)
+static int fill(CredsEntry *e, const struct proc_status *s)
 {
 	e->uid = s->uid[0];
 	e->euid = s->uid[1];
@@ -56,24 +56,28 @@ static int fill(CredsEntry *e, struct proc_status *s)
 
 static int look_creds(struct ask *a)
 {
-	struct proc_status s;
+	const struct proc_status *s = a->status;
+	struct proc_status own = {};
 	CredsEntry *e;
 	char path[48];
-	int ret;
+	int ret = 0;
 
-	snprintf(path, sizeof(path), "task/%d/status", a->thread->tid);
-	ret = proc_status(a->procfd, path, &s);
+	if (!s) {
+		snprintf(path, sizeof(path), "task/%d/status", a->thread->tid);
+		ret = proc_status(a->procfd, path, &own);
+		s = &own;
+	}
 	if (ret)
 		return ret;
 	e = malloc(sizeof(*e));
 	if (e) {
 		creds_entry__init(e);
 		a->thread->core->thread_core->creds = e;
-		ret = fill(e, &s);
+		ret = fill(e, s);
 	} else {
 		ret = -ENOMEM;
 	}
-	vec_free(&s.groups);
+	proc_status_free(&own);
 	return ret;
 }
 

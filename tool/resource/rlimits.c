@@ -1,57 +1,39 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Resource limits, out of /proc/PID/limits: prlimit(2) on another user's task
+ * Resource limits. The process reads its own: prlimit(2) on another user's task
  * needs CAP_SYS_RESOURCE even for reading.
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
-#include "kernel/proc.h"
-#include "lib/cleanup.h"
+#include "remote/program.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
 
-/* The file's lines, by the number of the resource. */
-static const char *const names[RLIM_NLIMITS] = {
-	[RLIMIT_CPU] = "Max cpu time",
-	[RLIMIT_FSIZE] = "Max file size",
-	[RLIMIT_DATA] = "Max data size",
-	[RLIMIT_STACK] = "Max stack size",
-	[RLIMIT_CORE] = "Max core file size",
-	[RLIMIT_RSS] = "Max resident set",
-	[RLIMIT_NPROC] = "Max processes",
-	[RLIMIT_NOFILE] = "Max open files",
-	[RLIMIT_MEMLOCK] = "Max locked memory",
-	[RLIMIT_AS] = "Max address space",
-	[RLIMIT_LOCKS] = "Max file locks",
-	[RLIMIT_SIGPENDING] = "Max pending signals",
-	[RLIMIT_MSGQUEUE] = "Max msgqueue size",
-	[RLIMIT_NICE] = "Max nice priority",
-	[RLIMIT_RTPRIO] = "Max realtime priority",
-	[RLIMIT_RTTIME] = "Max realtime timeout",
-};
-
-static const char *limit(const char *p, uint64_t *ret)
+static int ask_limits(struct ask *a)
 {
-	char *end;
+	struct rlimit64 *limits;
+	uint64_t at;
+	int i;
 
-	while (*p == ' ')
-		p++;
-	if (!strncmp(p, "unlimited", 9)) {
-		*ret = RLIM_INFINITY;
-		return p + 9;
+	limits = program_space(a->prog, RLIM_NLIMITS * sizeof(*limits), &at);
+	if (!limits)
+		return -ENOSPC;
+	a->mine = limits;
+	for (i = 0; i < RLIM_NLIMITS; i++) {
+		if (!program_call(a->prog, SYS_prlimit64, 0, arg_imm(0), arg_imm(i), arg_imm(0),
+				  arg_arena(at + i * sizeof(*limits))))
+			return -ENOSPC;
 	}
-	*ret = strtoull(p, &end, 10);
-	return end;
+	return 0;
 }
 
-static int look_limits(struct ask *a)
+static int answer_limits(struct ask *a)
 {
 	TaskRlimitsEntry *e = malloc(sizeof(*e));
-	_cleanup_free_ char *text = NULL;
-	ssize_t n;
+	const struct rlimit64 *limits = a->mine;
 	int i;
 
 	if (!e)
@@ -61,20 +43,14 @@ static int look_limits(struct ask *a)
 	e->rlimits = calloc(RLIM_NLIMITS, sizeof(*e->rlimits));
 	if (!e->rlimits)
 		return -ENOMEM;
-	n = proc_read(a->procfd, "limits", &text);
-	if (n < 0)
-		return n;
 	for (i = 0; i < RLIM_NLIMITS; i++) {
-		const char *line = strstr(text, names[i]);
-		RlimitEntry *r;
+		RlimitEntry *r = malloc(sizeof(*r));
 
-		if (!line)
-			return -EPROTO;
-		r = malloc(sizeof(*r));
 		if (!r)
 			return -ENOMEM;
 		rlimit_entry__init(r);
-		limit(limit(line + strlen(names[i]), &r->cur), &r->max);
+		r->cur = limits[i].rlim_cur;
+		r->max = limits[i].rlim_max;
 		e->rlimits[e->n_rlimits++] = r;
 	}
 	return 0;
@@ -83,5 +59,6 @@ static int look_limits(struct ask *a)
 const struct attribute attribute_rlimits = {
 	.name = "resource limits",
 	.per_process = true,
-	.look = look_limits,
+	.ask = ask_limits,
+	.answer = answer_limits,
 };

@@ -21,7 +21,7 @@
 static int read_number(int procfd, const char *path, int base, int64_t *ret)
 {
 	_cleanup_free_ char *text = NULL;
-	ssize_t n = proc_read(procfd, path, &text);
+	ssize_t n = proc_read_record(procfd, path, &text);
 
 	if (n < 0)
 		return n;
@@ -37,10 +37,6 @@ static int look_process(struct ask *a)
 	int64_t v = 0;
 	int ret;
 
-	ret = read_number(a->procfd, "personality", 16, &v);
-	if (ret)
-		return ret;
-	tc->personality = v;
 	ret = read_number(a->procfd, "oom_score_adj", 10, &v);
 	if (ret)
 		return ret;
@@ -51,13 +47,11 @@ static int look_process(struct ask *a)
 		tc->has_loginuid = true;
 		tc->loginuid = v;
 	}
-	tc->has_cg_set = true;
-	tc->cg_set = 1;
 	return 0;
 }
 
 struct process_ops {
-	struct stub_op *dumpable, *thp, *brk;
+	struct stub_op *dumpable, *thp, *brk, *personality;
 	uint64_t subreaper; /* int that prctl writes */
 };
 
@@ -74,7 +68,8 @@ static int ask_process(struct ask *a)
 	ops->thp = program_call(a->prog, SYS_prctl, 0, arg_imm(PR_GET_THP_DISABLE), arg_imm(0),
 				arg_imm(0), arg_imm(0), arg_imm(0));
 	ops->brk = program_call(a->prog, SYS_brk, 0, arg_imm(0));
-	return ops->dumpable && ops->thp && ops->brk &&
+	ops->personality = program_call(a->prog, SYS_personality, 0, arg_imm(0xffffffff));
+	return ops->dumpable && ops->thp && ops->brk && ops->personality &&
 			       program_call(a->prog, SYS_prctl, 0, arg_imm(PR_GET_CHILD_SUBREAPER),
 					    arg_arena(at + offsetof(struct process_ops, subreaper)))
 		       ? 0
@@ -87,6 +82,7 @@ static int answer_process(struct ask *a)
 	TaskCoreEntry *tc = a->thread->core->tc;
 	MmEntry *mm = a->thread->task->mm->msg;
 
+	tc->personality = ops->personality->ret;
 	tc->has_child_subreaper = true;
 	tc->child_subreaper = (int)ops->subreaper != 0;
 	mm->has_dumpable = true;
@@ -142,19 +138,28 @@ static int look_thread(struct ask *a)
 	int64_t v = 0;
 	size_t len;
 	ssize_t n;
+	int ret;
 
 	if (syscall(SYS_get_robust_list, a->thread->tid, &head, &len))
 		return -errno;
 	tc->futex_rla = (uint64_t)head;
 	tc->futex_rla_len = len;
-	snprintf(path, sizeof(path), "task/%d/comm", a->thread->tid);
-	n = proc_read(a->procfd, path, &tc->comm);
+	if (a->leader) {
+		tc->comm = strdup(a->thread->core->tc->comm);
+		n = tc->comm ? 0 : -ENOMEM;
+	} else {
+		snprintf(path, sizeof(path), "task/%d/comm", a->thread->tid);
+		n = proc_read_record(a->procfd, path, &tc->comm);
+	}
 	if (n < 0)
 		return n;
 	if (n > 0 && tc->comm[n - 1] == '\n')
 		tc->comm[n - 1] = 0;
-	snprintf(path, sizeof(path), "/proc/%d/timerslack_ns", a->thread->tid);
-	if (!read_number(AT_FDCWD, path, 10, &v)) {
+	if (!a->leader) {
+		snprintf(path, sizeof(path), "/proc/%d/timerslack_ns", a->thread->tid);
+		ret = read_number(AT_FDCWD, path, 10, &v);
+		if (ret)
+			return ret;
 		tc->has_timerslack = true;
 		tc->timerslack = v;
 	}
@@ -168,6 +173,7 @@ struct thread_data {
 	stack_t sas;
 	uint64_t clear_tid;
 	uint64_t pdeath; /* int */
+	struct stub_op *slack;
 };
 
 static int ask_thread(struct ask *a)
@@ -177,6 +183,13 @@ static int ask_thread(struct ask *a)
 
 	d = program_space(a->prog, sizeof(*d), &at);
 	a->mine = d;
+	/* In the leader a call costs less than a file of /proc; in threads it is the other way
+	 * round. */
+	if (d && a->leader) {
+		d->slack = program_call(a->prog, SYS_prctl, 0, arg_imm(PR_GET_TIMERSLACK));
+		if (!d->slack)
+			return -ENOSPC;
+	}
 	return d &&
 			       program_call(a->prog, SYS_sigaltstack, 0, arg_imm(0),
 					    arg_arena(at + offsetof(struct thread_data, sas))) &&
@@ -197,6 +210,10 @@ static int answer_thread(struct ask *a)
 	tc->sas = malloc(sizeof(*tc->sas));
 	if (!tc->sas)
 		return -ENOMEM;
+	if (d->slack) {
+		tc->has_timerslack = true;
+		tc->timerslack = d->slack->ret;
+	}
 	thread_sas_entry__init(tc->sas);
 	tc->sas->ss_sp = (uint64_t)d->sas.ss_sp;
 	tc->sas->ss_size = d->sas.ss_size;
