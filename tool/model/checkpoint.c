@@ -79,6 +79,7 @@ void checkpoint_free(struct checkpoint *cp)
 	vec_free(&cp->fdtables);
 	vec_free(&cp->mms);
 	free_message(cp->inventory);
+	free_message(cp->seccomp);
 	free(cp);
 }
 

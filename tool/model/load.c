@@ -14,6 +14,18 @@
 /* CRIU's numbers of image versions: 1.1, the first with head magics, and the one we write. */
 #define IMG_VERSION_1_1 2
 
+static int load_seccomp(struct run *run, struct checkpoint *cp)
+{
+	ProtobufCMessage *msg;
+	int ret = image_get(run->images_dirfd, IMG_SECCOMP, 0, true, &run->err, &msg);
+
+	if (ret == -ENOENT)
+		return 0;
+	if (!ret)
+		cp->seccomp = (SeccompEntry *)msg;
+	return ret;
+}
+
 static int load_inventory(struct run *run, struct checkpoint *cp)
 {
 	ProtobufCMessage *msg;
@@ -465,6 +477,8 @@ int checkpoint_load(struct run *run, struct checkpoint **ret)
 	if (!cp)
 		return fail(&run->err, -ENOMEM, "cannot hold a checkpoint");
 	code = load_inventory(run, cp);
+	if (!code)
+		code = load_seccomp(run, cp);
 	if (!code)
 		code = load_files(run, cp);
 	if (!code)

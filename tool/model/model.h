@@ -100,6 +100,7 @@ static inline bool task_is_zombie(const struct task *t)
 
 struct checkpoint {
 	InventoryEntry *inventory;
+	SeccompEntry *seccomp; /* seccomp.img; NULL: no task has filters */
 	VEC(struct task *) tasks;  /* parents before children; [0] is the root */
 	VEC(struct task *) by_pid; /* the same, ascending by pid */
 	VEC(struct file *) files;  /* ascending by id */

@@ -134,5 +134,10 @@ int checkpoint_save(struct run *run, struct checkpoint *cp)
 		if (ret)
 			return ret;
 	}
+	if (cp->seccomp) {
+		ret = image_put(run->images_dirfd, IMG_SECCOMP, 0, &cp->seccomp->base, &run->err);
+		if (ret)
+			return ret;
+	}
 	return save_inventory(run, cp);
 }

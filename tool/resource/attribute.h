@@ -31,6 +31,7 @@ struct ask {
 	int procfd;	       /* /proc/PID */
 	const struct proc_status *status; /* the leader's; NULL for other threads */
 	struct tracee *tracee; /* stopped */
+	uint32_t seccomp; /* SECCOMP_MODE_* of this thread; set by the credentials */
 	bool leader;	       /* asks and answers per process as well */
 	struct program *prog;  /* where ask() appends its ops; NULL from ask() is -ENOSPC */
 	void *mine; /* what this attribute's ask() keeps for its answer(), in the arena */

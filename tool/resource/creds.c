@@ -69,6 +69,7 @@ static int look_creds(struct ask *a)
 	}
 	if (ret)
 		return ret;
+	a->seccomp = s->seccomp;
 	e = malloc(sizeof(*e));
 	if (e) {
 		creds_entry__init(e);
