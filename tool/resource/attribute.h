@@ -27,14 +27,14 @@ struct run;
 struct ask {
 	struct run *run;
 	struct checkpoint *cp;
-	struct thread *thread; /* its core is what is filled */
-	int procfd;	       /* /proc/PID */
+	struct thread *thread;		  /* its core is what is filled */
+	int procfd;			  /* /proc/PID */
 	const struct proc_status *status; /* the leader's; NULL for other threads */
-	struct tracee *tracee; /* stopped */
-	uint32_t seccomp; /* SECCOMP_MODE_* of this thread; set by the credentials */
-	bool leader;	       /* asks and answers per process as well */
-	struct program *prog;  /* where ask() appends its ops; NULL from ask() is -ENOSPC */
-	void *mine; /* what this attribute's ask() keeps for its answer(), in the arena */
+	struct tracee *tracee;		  /* stopped */
+	uint32_t seccomp;     /* SECCOMP_MODE_* of this thread; set by the credentials */
+	bool leader;	      /* asks and answers per process as well */
+	struct program *prog; /* where ask() appends its ops; NULL from ask() is -ENOSPC */
+	void *mine;	      /* what this attribute's ask() keeps for its answer(), in the arena */
 };
 
 struct attribute {

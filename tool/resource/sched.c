@@ -2,6 +2,7 @@
 /* How a thread is scheduled: policy, priority, nice value, CPUs, I/O priority. */
 #include <errno.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -9,6 +10,8 @@
 
 #include "resource/attribute.h"
 #include "resource/attributes.h"
+#include "restore/inherited.h"
+#include "restore/plan.h"
 
 #define SCHED_DEADLINE_POLICY 6
 #define IOPRIO_WHO_PROCESS    1
@@ -63,7 +66,58 @@ static int look_sched(struct ask *a)
 	return look_affinity(tid, tc);
 }
 
+static bool differs(const ThreadCoreEntry *tc, const struct inherited *in)
+{
+	return (tc->has_sched_policy && tc->sched_policy != in->policy) ||
+	       (tc->has_sched_nice && tc->sched_nice != in->nice) ||
+	       (tc->has_sched_prio && tc->sched_prio != in->priority) ||
+	       (tc->has_sched_flags && tc->sched_flags != in->sched_flags) ||
+	       (tc->has_sched_policy && tc->sched_policy == SCHED_DEADLINE_POLICY);
+}
+
+static bool same_cpus(const ThreadCoreEntry *tc, const struct inherited *in)
+{
+	size_t i;
+
+	if (tc->affinity.len > sizeof(in->affinity))
+		return false;
+	if (memcmp(tc->affinity.data, in->affinity, tc->affinity.len))
+		return false;
+	for (i = tc->affinity.len; i < sizeof(in->affinity); i++)
+		if (in->affinity[i])
+			return false;
+	return true;
+}
+
+static int plan_sched(struct plan *p, struct plan_slot *slot, const struct thread *t)
+{
+	const ThreadCoreEntry *tc = t->core->thread_core;
+	struct kernel_sched_attr attr = {
+		.size = sizeof(attr),
+		.sched_policy = tc->has_sched_policy ? tc->sched_policy : p->inherited->policy,
+		.sched_flags = tc->sched_flags,
+		.sched_nice = tc->sched_nice,
+		.sched_priority = tc->sched_prio,
+		.sched_runtime = tc->sched_runtime,
+		.sched_deadline = tc->sched_deadline,
+		.sched_period = tc->sched_period,
+	};
+
+	slot->phase = PHASE_TASK;
+	if (differs(tc, p->inherited))
+		plan_call(p, slot, "scheduling policy %ld", attr.sched_policy, __NR_sched_setattr,
+			  imm(0), plan_data(p, &attr, sizeof(attr)), imm(0));
+	if (tc->has_affinity && !same_cpus(tc, p->inherited))
+		plan_call(p, slot, "CPUs that it may run on", 0, __NR_sched_setaffinity, imm(0),
+			  imm(tc->affinity.len), plan_data(p, tc->affinity.data, tc->affinity.len));
+	if (tc->has_ioprio && tc->ioprio != p->inherited->ioprio)
+		plan_call(p, slot, "I/O priority", tc->ioprio, __NR_ioprio_set,
+			  imm(IOPRIO_WHO_PROCESS), imm(0), imm(tc->ioprio));
+	return 0;
+}
+
 const struct attribute attribute_sched = {
 	.name = "scheduling",
 	.look = look_sched,
+	.plan = plan_sched,
 };

@@ -9,8 +9,10 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 
 #include "kernel/proc.h"
@@ -18,6 +20,7 @@
 #include "remote/ptrace.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
+#include "restore/plan.h"
 
 /* struct seccomp_metadata of <linux/ptrace.h>, which <sys/ptrace.h> does not go with. */
 struct metadata {
@@ -133,7 +136,78 @@ static int look_seccomp(struct ask *a)
 	return all ? look_filters(a, all, tc) : -ENOMEM;
 }
 
+/*
+ * At restore, filters are set while the tool traces the thread with
+ * PTRACE_O_SUSPEND_SECCOMP, so that they cannot stop the rest of it, and before
+ * capabilities go, which setting them may need.
+ */
+static int bad_chain(struct plan *p, const struct thread *t, uint32_t index)
+{
+	fail_text(&p->run->err, -EBADMSG,
+		  "image seccomp.img: filter %u of thread %d is missing or malformed", index,
+		  t->tid);
+	return fail_hint(&p->run->err, "the checkpoint is damaged; dump again");
+}
+
+static void set_filter(struct plan *p, struct plan_slot *slot, const SeccompFilter *f,
+		       uint32_t index)
+{
+	struct sock_fprog prog = {.len = f->filter.len / sizeof(struct sock_filter)};
+	struct operand data = plan_data(p, &prog, sizeof(prog));
+
+	plan_pointer(p, data, offsetof(struct sock_fprog, filter),
+		     plan_data(p, f->filter.data, f->filter.len));
+	plan_call(p, slot, "seccomp filter %ld", index, __NR_seccomp, imm(SECCOMP_SET_MODE_FILTER),
+		  imm(f->has_flags ? f->flags : 0), data);
+}
+
+/* The chain leads from the newest filter to the oldest, which is set first. */
+static int plan_filters(struct plan *p, struct plan_slot *slot, const struct thread *t)
+{
+	uint32_t index = t->core->thread_core->seccomp_filter;
+	VEC(uint32_t) chain = {0};
+	const SeccompFilter *f;
+	const SeccompEntry *all = p->cp->seccomp;
+	size_t i;
+	int ret = all ? 0 : bad_chain(p, t, index);
+
+	while (!ret) {
+		if (index >= all->n_seccomp_filters || chain.n > all->n_seccomp_filters) {
+			ret = bad_chain(p, t, index);
+			break;
+		}
+		f = all->seccomp_filters[index];
+		if (!f->filter.len || f->filter.len % sizeof(struct sock_filter) ||
+		    f->filter.len / sizeof(struct sock_filter) > MAX_INSNS)
+			ret = bad_chain(p, t, index);
+		else if (vec_push(&chain, index))
+			ret = fail(&p->run->err, -ENOMEM, "restore plan");
+		if (ret || !f->has_prev)
+			break;
+		index = f->prev;
+	}
+	for (i = chain.n; !ret && i-- > 0;)
+		set_filter(p, slot, all->seccomp_filters[chain.at[i]], chain.at[i]);
+	vec_free(&chain);
+	return ret;
+}
+
+static int plan_seccomp(struct plan *p, struct plan_slot *slot, const struct thread *t)
+{
+	const ThreadCoreEntry *tc = t->core->thread_core;
+
+	if (!tc->has_seccomp_mode || tc->seccomp_mode == SECCOMP_MODE__disabled)
+		return 0;
+	slot->phase = PHASE_FILTERS;
+	if (tc->seccomp_mode == SECCOMP_MODE__filter)
+		return plan_filters(p, slot, t);
+	plan_call(p, slot, "strict seccomp", 0, __NR_prctl, imm(PR_SET_SECCOMP),
+		  imm(SECCOMP_MODE_STRICT), imm(0));
+	return 0;
+}
+
 const struct attribute attribute_seccomp = {
 	.name = "seccomp filters",
 	.look = look_seccomp,
+	.plan = plan_seccomp,
 };

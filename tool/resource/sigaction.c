@@ -8,6 +8,8 @@
 #include "remote/program.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
+#include "restore/inherited.h"
+#include "restore/plan.h"
 
 #define N_SIGNALS 64
 
@@ -64,9 +66,34 @@ static int answer_actions(struct ask *a)
 	return 0;
 }
 
+/* In the order of answer_actions(): all but SIGKILL and SIGSTOP. */
+static int plan_actions(struct plan *p, struct plan_slot *slot, const struct thread *t)
+{
+	const TaskCoreEntry *tc = t->core->tc;
+	size_t i = 0;
+	int sig;
+
+	slot->phase = PHASE_SIGNALS;
+	for (sig = 1; sig <= N_SIGNALS && i < tc->n_sigactions; sig++) {
+		const SaEntry *e;
+		struct kernel_sigaction act;
+
+		if (!has_action(sig))
+			continue;
+		e = tc->sigactions[i++];
+		act = (struct kernel_sigaction){e->sigaction, e->flags, e->restorer, e->mask};
+		if (!act.handler && !act.flags && !act.restorer && !act.mask)
+			continue;
+		plan_call(p, slot, "action of signal %ld", sig, __NR_rt_sigaction, imm(sig),
+			  plan_data(p, &act, sizeof(act)), imm(0), imm(8));
+	}
+	return 0;
+}
+
 const struct attribute attribute_sigaction = {
 	.name = "signal actions",
 	.per_process = true,
 	.ask = ask_actions,
 	.answer = answer_actions,
+	.plan = plan_actions,
 };

@@ -2,6 +2,7 @@
 /* Blocked and pending signals, by ptrace(2): PTRACE_PEEKSIGINFO. */
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -9,6 +10,8 @@
 #include "remote/ptrace.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
+#include "restore/inherited.h"
+#include "restore/plan.h"
 
 #define BATCH 32
 
@@ -73,7 +76,39 @@ static int look_pending(struct ask *a)
 	return peek_queue(a->thread->tid, 0, &core->thread_core->signals_p);
 }
 
+/* To oneself, a signal may claim any origin (rt_sigqueueinfo(2)). */
+static void queue(struct plan *p, struct plan_slot *slot, const SignalQueueEntry *q, bool shared)
+{
+	pid_t pid = task_pid(slot->task);
+	size_t i;
+
+	for (i = 0; q && i < q->n_signals; i++) {
+		struct operand info = plan_data(p, q->signals[i]->siginfo.data,
+						q->signals[i]->siginfo.len);
+		siginfo_t si;
+
+		memcpy(&si, q->signals[i]->siginfo.data, sizeof(si));
+		if (shared)
+			plan_call(p, slot, "pending signal %ld", si.si_signo, __NR_rt_sigqueueinfo,
+				  imm(pid), imm(si.si_signo), info);
+		else
+			plan_call(p, slot, "pending signal %ld of the thread", si.si_signo,
+				  __NR_rt_tgsigqueueinfo, imm(pid), imm(slot->tid),
+				  imm(si.si_signo), info);
+	}
+}
+
+static int plan_pending(struct plan *p, struct plan_slot *slot, const struct thread *t)
+{
+	slot->phase = PHASE_PENDING;
+	if (t->core->tc && slot->kind == SLOT_TASK)
+		queue(p, slot, t->core->tc->signals_s, true);
+	queue(p, slot, t->core->thread_core->signals_p, false);
+	return 0;
+}
+
 const struct attribute attribute_sigpending = {
 	.name = "pending signals",
 	.look = look_pending,
+	.plan = plan_pending,
 };

@@ -17,6 +17,8 @@
 #include "remote/program.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
+#include "restore/inherited.h"
+#include "restore/plan.h"
 
 static int read_number(int procfd, const char *path, int base, int64_t *ret)
 {
@@ -93,12 +95,50 @@ static int answer_process(struct ask *a)
 	return 0;
 }
 
+static void plan_proc_file(struct plan *p, struct plan_slot *slot, const char *path, int64_t value)
+{
+	struct operand fd;
+	char text[32];
+	int n = snprintf(text, sizeof(text), "%ld", (long)value);
+
+	fd = plan_call(p, slot, path, 0, __NR_openat, imm(AT_FDCWD), plan_string(p, path),
+		       imm(O_WRONLY | O_CLOEXEC));
+	plan_call_expect(p, slot, "value %ld", value, __NR_write, n, fd, plan_string(p, text),
+			 imm(n));
+	plan_close(p, slot, fd);
+}
+
+static int plan_process(struct plan *p, struct plan_slot *slot, const struct thread *t)
+{
+	const TaskCoreEntry *tc = t->core->tc;
+	const struct inherited *in = p->inherited;
+	uint32_t i;
+
+	slot->phase = PHASE_TASK;
+	if (tc->personality != in->personality)
+		plan_call(p, slot, "personality", tc->personality, __NR_personality,
+			  imm(tc->personality));
+	if (tc->has_oom_score_adj && tc->oom_score_adj != in->oom_score_adj)
+		plan_proc_file(p, slot, "/proc/self/oom_score_adj", tc->oom_score_adj);
+	if (tc->has_loginuid && in->has_loginuid && tc->loginuid != in->loginuid)
+		plan_proc_file(p, slot, "/proc/self/loginuid", tc->loginuid);
+	if (tc->has_child_subreaper && tc->child_subreaper)
+		plan_call(p, slot, "subreaper of orphans", 0, __NR_prctl,
+			  imm(PR_SET_CHILD_SUBREAPER), imm(1));
+	for (i = 0; tc->has_membarrier_registration_mask && i < 32; i++)
+		if (tc->membarrier_registration_mask & 1u << i)
+			plan_call(p, slot, "membarrier registration %ld", i, __NR_membarrier,
+				  imm(1u << i), imm(0), imm(0));
+	return 0;
+}
+
 const struct attribute attribute_process = {
 	.name = "process attributes",
 	.per_process = true,
 	.look = look_process,
 	.ask = ask_process,
 	.answer = answer_process,
+	.plan = plan_process,
 };
 
 /* --- of a thread ---------------------------------------------------------- */
@@ -226,9 +266,61 @@ static int answer_thread(struct ask *a)
 	return 0;
 }
 
+static void plan_rseq(struct plan *p, struct plan_slot *slot, const RseqEntry *e)
+{
+	if (!e || !e->rseq_abi_pointer)
+		return;
+	plan_call(p, slot, "register rseq at %#lx", e->rseq_abi_pointer, __NR_rseq,
+		  imm(e->rseq_abi_pointer), imm(e->rseq_abi_size), imm(0), imm(e->signature));
+	/* Registering clears the pointer to the critical section that the thread is in. */
+	if (e->has_rseq_cs_pointer && e->rseq_cs_pointer)
+		plan_call(p, slot, "its critical section", e->rseq_cs_pointer, STUB_STORE,
+			  imm(e->rseq_abi_pointer + 8), imm(e->rseq_cs_pointer));
+}
+
+static void plan_altstack(struct plan *p, struct plan_slot *slot, const ThreadSasEntry *e)
+{
+	stack_t sas = {0};
+
+	if (!e || e->ss_flags & SS_DISABLE)
+		return;
+	sas.ss_sp = (void *)e->ss_sp;
+	sas.ss_size = e->ss_size;
+	sas.ss_flags = e->ss_flags & ~(uint32_t)SS_ONSTACK;
+	plan_call(p, slot, "alternate signal stack", e->ss_sp, __NR_sigaltstack,
+		  plan_data(p, &sas, sizeof(sas)), imm(0));
+}
+
+static int plan_thread(struct plan *p, struct plan_slot *slot, const struct thread *t)
+{
+	const ThreadCoreEntry *tc = t->core->thread_core;
+	const char *comm = slot->kind == SLOT_TASK ? t->core->tc->comm : tc->comm;
+
+	slot->phase = PHASE_TASK;
+	if (tc->futex_rla)
+		plan_call(p, slot, "robust futex list", tc->futex_rla, __NR_set_robust_list,
+			  imm(tc->futex_rla), imm(tc->futex_rla_len));
+	if (t->core->thread_info->clear_tid_addr)
+		plan_call_expect(p, slot, "word to clear at exit", 0, __NR_set_tid_address,
+				 slot->tid, imm(t->core->thread_info->clear_tid_addr));
+	plan_altstack(p, slot, tc->sas);
+	if (comm)
+		plan_call(p, slot, "name", 0, __NR_prctl, imm(PR_SET_NAME), plan_string(p, comm));
+	if (tc->has_timerslack && tc->timerslack && tc->timerslack != p->inherited->timerslack)
+		plan_call(p, slot, "timer slack %ld", tc->timerslack, __NR_prctl,
+			  imm(PR_SET_TIMERSLACK), imm(tc->timerslack));
+	slot->phase = PHASE_LAST;
+	if (tc->has_pdeath_sig && tc->pdeath_sig)
+		plan_call(p, slot, "signal %ld when the parent dies", tc->pdeath_sig, __NR_prctl,
+			  imm(PR_SET_PDEATHSIG), imm(tc->pdeath_sig));
+	plan_rseq(p, slot, tc->rseq_entry);
+	return 0;
+}
+
 const struct attribute attribute_thread = {
 	.name = "thread attributes",
 	.look = look_thread,
 	.ask = ask_thread,
 	.answer = answer_thread,
+	.plan = plan_thread,
 };

@@ -6,9 +6,11 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -18,6 +20,8 @@
 #include "remote/program.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
+#include "restore/inherited.h"
+#include "restore/plan.h"
 
 #define MAX_TIMERS 256
 
@@ -180,9 +184,123 @@ static int answer_timers(struct ask *a)
 	return 0;
 }
 
+#ifndef PR_TIMER_CREATE_RESTORE_IDS
+#define PR_TIMER_CREATE_RESTORE_IDS 77
+#endif
+
+/* Ids are counted up; more than this is not caught up with by making timers. */
+#define MAX_SKIPPED 10000
+
+static void plan_itimer(struct plan *p, struct plan_slot *slot, const ItimerEntry *e, int which)
+{
+	struct itimerval v;
+
+	if (!e || (!e->isec && !e->iusec && !e->vsec && !e->vusec))
+		return;
+	v = (struct itimerval){{e->isec, e->iusec}, {e->vsec, e->vusec}};
+	plan_call(p, slot, "interval timer %ld", which, __NR_setitimer, imm(which),
+		  plan_data(p, &v, sizeof(v)), imm(0));
+}
+
+/* struct sigevent as the kernel has it, 64 bytes. */
+struct kernel_sigevent {
+	uint64_t value;
+	int32_t signo, notify, tid;
+	int32_t pad[11];
+};
+
+static void create_timer(struct plan *p, struct plan_slot *slot, const PosixTimerEntry *e,
+			 struct operand id)
+{
+	struct kernel_sigevent ev = {
+		.value = e->sival_ptr,
+		.signo = e->si_signo,
+		.notify = e->it_sigev_notify,
+		.tid = e->notify_thread_id,
+	};
+
+	plan_call(p, slot, "timer %ld", e->it_id, __NR_timer_create,
+		  imm((uint64_t)(int32_t)e->clock_id), plan_data(p, &ev, sizeof(ev)), id);
+}
+
+/* Without a way to ask for an id: use up those before it. */
+static int count_up(struct plan *p, struct plan_slot *slot, const PosixTimerEntry *e,
+		    uint32_t *next)
+{
+	static const struct kernel_sigevent none = {.notify = SIGEV_NONE};
+
+	if (e->it_id < *next || e->it_id - *next > MAX_SKIPPED) {
+		fail_text(&p->run->err, -EOPNOTSUPP,
+			  "task %d: timer id %u cannot be had, the kernel is at %u", slot->tid,
+			  e->it_id, *next);
+		return fail_hint(&p->run->err,
+				 "this needs a kernel with PR_TIMER_CREATE_RESTORE_IDS (6.15)");
+	}
+	for (; *next < e->it_id; ++*next) {
+		struct operand id = plan_data(p, NULL, sizeof(uint64_t));
+
+		plan_call(p, slot, "use timer id %ld up", *next, __NR_timer_create,
+			  imm(CLOCK_MONOTONIC), plan_data(p, &none, sizeof(none)), id);
+		plan_call(p, slot, "delete it", *next, __NR_timer_delete, imm(*next));
+	}
+	++*next;
+	return 0;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	const PosixTimerEntry *const *x = a, *const *y = b;
+
+	return ((*x)->it_id > (*y)->it_id) - ((*x)->it_id < (*y)->it_id);
+}
+
+static int plan_posix(struct plan *p, struct plan_slot *slot, const TaskTimersEntry *e)
+{
+	bool ask = prctl(PR_TIMER_CREATE_RESTORE_IDS, 2, 0, 0, 0) >= 0;
+	uint32_t next = 0;
+	size_t i;
+	int ret;
+
+	if (e->n_posix)
+		qsort(e->posix, e->n_posix, sizeof(e->posix[0]), compare_ids);
+	if (ask && e->n_posix)
+		plan_call(p, slot, "choose timer ids", 0, __NR_prctl,
+			  imm(PR_TIMER_CREATE_RESTORE_IDS), imm(1), imm(0), imm(0), imm(0));
+	for (i = 0; i < e->n_posix; i++) {
+		const PosixTimerEntry *t = e->posix[i];
+		struct itimerspec its = {{t->isec, t->insec}, {t->vsec, t->vnsec}};
+
+		ret = ask ? 0 : count_up(p, slot, t, &next);
+		if (ret)
+			return ret;
+		create_timer(p, slot, t, plan_data(p, &t->it_id, sizeof(t->it_id)));
+		if (t->vsec || t->vnsec)
+			plan_call(p, slot, "arm timer %ld", t->it_id, __NR_timer_settime,
+				  imm(t->it_id), imm(0), plan_data(p, &its, sizeof(its)), imm(0));
+	}
+	if (ask && e->n_posix)
+		plan_call(p, slot, "timer ids as usual", 0, __NR_prctl,
+			  imm(PR_TIMER_CREATE_RESTORE_IDS), imm(0), imm(0), imm(0), imm(0));
+	return 0;
+}
+
+static int plan_timers(struct plan *p, struct plan_slot *slot, const struct thread *t)
+{
+	const TaskTimersEntry *e = t->core->tc->timers;
+
+	if (!e)
+		return 0;
+	slot->phase = PHASE_PENDING;
+	plan_itimer(p, slot, e->real, ITIMER_REAL);
+	plan_itimer(p, slot, e->virt, ITIMER_VIRTUAL);
+	plan_itimer(p, slot, e->prof, ITIMER_PROF);
+	return plan_posix(p, slot, e);
+}
+
 const struct attribute attribute_timers = {
 	.name = "timers",
 	.per_process = true,
 	.ask = ask_timers,
 	.answer = answer_timers,
+	.plan = plan_timers,
 };

@@ -120,15 +120,18 @@ static int clone_seed(struct execution *x)
 		.set_tid = (uintptr_t)&want,
 		.set_tid_size = 1,
 	};
+	int tries = 0;
 	long pid;
 
 	if (x->run->opt.restore_sibling) {
 		args.flags |= CLONE_PARENT;
 		args.exit_signal = 0;
 	}
-	pid = syscall(__NR_clone3, &args, sizeof(args));
-	if (!pid)
-		become_seed(x);
+	do {
+		pid = syscall(__NR_clone3, &args, sizeof(args));
+		if (!pid)
+			become_seed(x);
+	} while (pid < 0 && errno == EEXIST && pid_may_become_free(want, &tries));
 	if (pid > 0) {
 		x->root = pid;
 		return 0;
@@ -208,7 +211,7 @@ static void sleep_on(struct execution *x, uint32_t *word, uint32_t seen)
 	syscall(__NR_futex_waitv, w, 2, 0, &until, CLOCK_MONOTONIC);
 }
 
-static int wait_parked(struct execution *x, uint32_t goal)
+int execute_wait(struct execution *x, uint32_t goal)
 {
 	struct stub_arena *head = execution_head(x);
 	int ret;
@@ -231,6 +234,7 @@ static int wait_parked(struct execution *x, uint32_t goal)
 
 int execute_start(struct execution *x)
 {
+	siginfo_t info;
 	int ret;
 
 	/* Whoever is left over after a failure falls to us. */
@@ -242,8 +246,16 @@ int execute_start(struct execution *x)
 	if (ret)
 		return fail(&x->run->err, ret, "robust futex");
 	x->holds_alive = true;
-	ret = clone_seed(x);
-	return ret ? ret : wait_parked(x, x->p->n_parking);
+	ret = await_pids(x);
+	if (!ret)
+		ret = clone_seed(x);
+	if (!ret)
+		ret = execute_wait(x, x->p->n_parking);
+	/* Others that stop are waited for by their parents. */
+	if (!ret && x->p->slots.at[0]->stops)
+		while (waitid(P_PID, x->root, &info, WSTOPPED | WNOWAIT) && errno == EINTR)
+			;
+	return ret;
 }
 
 /* --- failure ------------------------------------------------------------ */

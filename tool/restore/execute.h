@@ -18,12 +18,13 @@ struct execution {
 	struct alive alive;
 	bool holds_alive;
 	pid_t root;
-	long filter_option; /* PTRACE_O_SUSPEND_SECCOMP when there are filters to set */
 	struct finisher *finisher;
 };
 
 /* Make the seed and wait until every task has run its program and waits. */
 int execute_start(struct execution *x);
+/* Wait until @goal slots are parked in all; the error of the first that failed. */
+int execute_wait(struct execution *x, uint32_t goal);
 /* Registers, masks, no trace of us: every task as it was, but stopped and traced. */
 int execute_finish(struct execution *x);
 /* Let them run. */
@@ -44,6 +45,10 @@ static inline struct stub_slot *execution_slot(const struct execution *x, const 
 {
 	return (struct stub_slot *)(x->arena + s->arena);
 }
+
+/* pids.c: wait until zombies gave up the numbers that we need. */
+int await_pids(struct execution *x);
+bool pid_may_become_free(pid_t pid, int *tries);
 
 /* finish.c */
 void finisher_free(struct finisher *f);

@@ -345,10 +345,13 @@ static int place(struct plan *p, struct plan_slot *slot, const struct fd *e, siz
 			ret = obtain(p, slot, e->file, &fd, &is_cloexec);
 			if (ret)
 				return ret;
-			if (fd == want)
+			if (fd == want) {
 				fix_cloexec(p, slot, fd, is_cloexec, cloexec);
-			else
+			} else {
+				/* The other end of a pipe may lie there. */
+				make_room(p, slot, want);
 				move_fd(p, slot, fd, want, cloexec);
+			}
 		} else if (st->table == slot) {
 			plan_call_expect(p, slot, "descriptor %ld", want, __NR_dup3, want, imm(fd),
 					 imm(want), imm(cloexec ? O_CLOEXEC : 0));

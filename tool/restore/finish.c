@@ -44,7 +44,7 @@ static int lost(struct execution *x, const struct plan_slot *s, int code, const 
 
 static struct finisher *make_finisher(struct execution *x)
 {
-	struct finisher *f = calloc(1, sizeof(*f) + x->p->n_parking * sizeof(f->at[0]));
+	struct finisher *f = calloc(1, sizeof(*f) + x->p->slots.n * sizeof(f->at[0]));
 	struct plan_slot **s;
 
 	if (!f)
@@ -57,10 +57,12 @@ static struct finisher *make_finisher(struct execution *x)
 
 static int stop_all(struct execution *x, struct finisher *f)
 {
-	long options = PTRACE_O_EXITKILL | x->filter_option;
+	long options = PTRACE_O_EXITKILL;
 	size_t i;
 	int ret;
 
+	if (x->p->has_filters)
+		options |= PTRACE_O_SUSPEND_SECCOMP;
 	for (i = 0; i < f->n; i++) {
 		ret = tracee_seize(&f->at[i].t, f->at[i].slot->tid, options);
 		if (ret)
@@ -72,6 +74,39 @@ static int stop_all(struct execution *x, struct finisher *f)
 			return lost(x, f->at[i].slot, ret, "does not stop");
 	}
 	return 0;
+}
+
+/* What comes after filters are set (PHASE_FILTERS): run by the stopped threads' stubs. */
+static int run_second(struct execution *x, struct finisher *f)
+{
+	size_t i;
+	int ret;
+
+	if (!x->p->has_filters)
+		return 0;
+	execution_head(x)->goal = x->p->n_parking + x->p->n_parking_second;
+	for (i = 0; i < f->n; i++) {
+		const struct plan_slot *s = f->at[i].slot;
+		struct stub_slot *slot = execution_slot(x, s);
+
+		if (!s->split)
+			continue;
+		slot->program = s->second;
+		slot->n_ops = s->n_second;
+		__atomic_add_fetch(&slot->go, 1, __ATOMIC_RELEASE);
+		ret = tracee_continue(&f->at[i].t);
+		if (ret)
+			return lost(x, s, ret, "cannot be continued");
+	}
+	ret = execute_wait(x, x->p->n_parking + x->p->n_parking_second);
+	for (i = 0; !ret && i < f->n; i++) {
+		if (!f->at[i].slot->split)
+			continue;
+		ret = tracee_interrupt(&f->at[i].t);
+		if (ret)
+			return lost(x, f->at[i].slot, ret, "does not stop");
+	}
+	return ret;
 }
 
 /* Unmap stub and arena from the task's vDSO: start the call. The leader does it for its mm. */
@@ -96,8 +131,15 @@ static int end_unmap(struct execution *x, struct tracee *t, const struct plan_sl
 	struct user_regs_struct r;
 	int status;
 
-	if (waitpid(t->tid, &status, __WALL) != t->tid || !WIFSTOPPED(status))
-		return lost(x, s, -ECHILD, "died while the stub was unmapped");
+	for (;;) {
+		if (waitpid(t->tid, &status, __WALL) != t->tid || !WIFSTOPPED(status))
+			return lost(x, s, -ECHILD, "died while the stub was unmapped");
+		/* A task in job-control stop reports that first. */
+		if (status >> 16 != PTRACE_EVENT_STOP)
+			break;
+		if (ptrace(PTRACE_SINGLESTEP, t->tid, NULL, NULL))
+			return lost(x, s, -errno, "unmap the stub");
+	}
 	if (ptrace(PTRACE_GETREGS, t->tid, NULL, &r))
 		return lost(x, s, -errno, "registers");
 	if (r.rax)
@@ -174,6 +216,8 @@ int execute_finish(struct execution *x)
 		return fail(&x->run->err, -ENOMEM, "restore");
 	x->finisher = f;
 	ret = stop_all(x, f);
+	if (!ret)
+		ret = run_second(x, f);
 	if (!ret)
 		ret = unmap_all(x, f);
 	for (i = 0; !ret && i < f->n; i++)

@@ -26,23 +26,35 @@ static uint32_t place_steps(struct plan *p, struct plan_slot *s, int from, int t
 	return n;
 }
 
+/* Does it wait in the stub at the end of its first, of its second program? */
+static bool parks_first(const struct plan_slot *s)
+{
+	return s->parks && (s->split || !s->stops);
+}
+
+static bool parks_second(const struct plan_slot *s)
+{
+	return s->split && !s->stops;
+}
+
 int plan_layout(struct plan *p)
 {
 	uint64_t at = align(sizeof(struct stub_arena), 64), i;
 
 	p->data_off = at;
 	at = align(at + p->data.n, 64);
-	p->n_parking = 0;
+	p->n_parking = p->n_parking_second = 0;
 	for (i = 0; i < p->slots.n; i++) {
 		struct plan_slot *s = p->slots.at[i];
 
 		s->arena = at;
 		at += sizeof(struct stub_slot);
 		s->program = at;
-		s->n_ops = place_steps(p, s, 0, PHASE_FILTERS, &at);
-		s->filter_program = at;
-		s->n_filter_ops = place_steps(p, s, PHASE_FILTERS, PHASE_COUNT, &at);
-		p->n_parking += s->parks;
+		s->n_ops = place_steps(p, s, 0, s->split ? PHASE_FILTERS : PHASE_COUNT, &at);
+		s->second = at;
+		s->n_second = s->split ? place_steps(p, s, PHASE_FILTERS, PHASE_COUNT, &at) : 0;
+		p->n_parking += parks_first(s);
+		p->n_parking_second += parks_second(s);
 		at = align(at, 64);
 	}
 	p->arena_len = align(at, PAGE_BYTES);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "restore/inherited.h"
 #include "restore/planner.h"
 
 struct plan *plan_new(struct run *run, struct checkpoint *cp)
@@ -48,6 +49,7 @@ void plan_free(struct plan *p)
 	vec_free(&p->used);
 	image_chain_close(&p->chain);
 	objects_free(p->objects);
+	inherited_free(p->inherited);
 	free(p);
 }
 

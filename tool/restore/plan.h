@@ -37,10 +37,12 @@ enum plan_phase {
 	PHASE_MEMORY,  /* mappings and their contents */
 	PHASE_THREADS, /* clone the threads */
 	PHASE_TASK,    /* state of processes and threads that privileges may be needed for */
+	PHASE_LIMITS,  /* resource limits, which could stand in the way of the former */
+	PHASE_FILTERS, /* seccomp; in processes that have any, the tool traces from here on */
 	PHASE_CREDS,   /* credentials, and what they reset */
-	PHASE_SIGNALS, /* everything blocked: actions, timers, pending signals */
-	PHASE_LAST,    /* dumpable, death signal; stop */
-	PHASE_FILTERS, /* seccomp, run when the tool traces the thread */
+	PHASE_SIGNALS, /* everything is blocked: signal actions */
+	PHASE_PENDING, /* pending signals, timers */
+	PHASE_LAST,    /* what changes of credentials reset: dumpable, death signal */
 	PHASE_COUNT
 };
 
@@ -69,6 +71,8 @@ struct plan_slot {
 	enum slot_kind kind;
 	pid_t tid;
 	bool parks; /* lives at the end of its program; zombies and helpers do not */
+	bool stops; /* by job control, at the end of its program */
+	bool split; /* has a second program, from PHASE_FILTERS on */
 	const struct task *task;
 	const struct thread *thread; /* NULL for helpers */
 	enum plan_phase phase;	     /* of the steps that are added next */
@@ -79,8 +83,8 @@ struct plan_slot {
 	uint64_t arena;	  /* of the stub_slot */
 	uint64_t program; /* of the ops ... */
 	uint32_t n_ops;
-	uint64_t filter_program; /* ... and of those of PHASE_FILTERS */
-	uint32_t n_filter_ops;
+	uint64_t second; /* ... and of the second program */
+	uint32_t n_second;
 };
 
 #define VDSO_PARTS 8
@@ -108,6 +112,7 @@ struct relocation {
 
 struct objects;
 struct file_state;
+struct inherited;
 
 struct plan {
 	struct run *run;
@@ -117,7 +122,10 @@ struct plan {
 	VEC(struct plan_slot *) slots; /* [0] is the root task */
 	VEC(uint8_t) data;
 	VEC(struct relocation) relocations;
-	struct objects *objects; /* shared memory that several tasks map (shared.c) */
+	struct inherited *inherited; /* inherited.h */
+	bool has_filters;	     /* some slot is split */
+	bool creds_change;	     /* some task's credentials differ from the tool's */
+	struct objects *objects;     /* shared memory that several tasks map (shared.c) */
 	struct vdso vdso;
 	VEC(struct range) used; /* what the tool itself has mapped */
 	/* The hole: parked vDSO, scratch, then arena and stub. */
@@ -125,7 +133,8 @@ struct plan {
 	uint64_t vdso_room, scratch_room;
 	uint64_t arena_at, arena_len, text_len; /* once laid out */
 	uint64_t data_off;
-	uint32_t n_parking;
+	uint32_t n_parking,
+		n_parking_second;	/* slots that wait behind their first, second program */
 	struct image_chain chain;	/* the images folder and its parents */
 	struct file_state *file_states; /* fds.c; file->plan points into it */
 	VEC(struct file *) leftovers;	/* open for others, to be closed */

@@ -431,11 +431,15 @@ static void plan_deaths(struct plan *p)
 		if (!task_is_zombie(*it))
 			continue;
 		slot->phase = PHASE_GROUPS;
+		plan_call(p, slot, "name", 0, __NR_prctl, imm(PR_SET_NAME),
+			  plan_string(p, task_core(*it)->tc->comm));
 		if (code & 0x7f) {
 			struct rlimit64 none = {0, 0};
 
 			plan_call(p, slot, "leave no core file", 0, __NR_prlimit64, imm(0),
 				  imm(RLIMIT_CORE), plan_data(p, &none, sizeof(none)), imm(0));
+			plan_call(p, slot, "let signals through", 0, __NR_rt_sigprocmask,
+				  imm(SIG_SETMASK), plan_data(p, NULL, 8), imm(0), imm(8));
 			plan_call(p, slot, "die of signal %ld", code & 0x7f, __NR_kill,
 				  imm(task_pid(*it)), imm(code & 0x7f));
 		}
