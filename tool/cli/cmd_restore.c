@@ -12,9 +12,6 @@ int cmd_restore(struct run *run)
 {
 	int r;
 
-	if (run->opt.tree)
-		log_warn(&run->log, "restore takes the tree from the images; -t %d has no effect",
-			 run->opt.tree);
 	r = restore_run(run);
 	if (!r && run->opt.display_stats && !run->opt.dry_run)
 		r = show_stats(run, true);

@@ -35,7 +35,7 @@ static int run_command(struct run *run, struct parsed *p)
 	run->opt.n_args = p->n_operands;
 	run->opt.exec_cmd = run->opt.exec ? run->opt.args : NULL;
 
-	r = session_open(run, command);
+	r = session_open(run, p);
 	if (!r && run->opt.features_set)
 		r = features_override(run->features, run->opt.features_set, &run->err);
 	if (!r)

@@ -84,8 +84,20 @@ static int check_root(struct run *run)
 			 "run as root, or accept what is impossible then with --unprivileged");
 }
 
-int session_open(struct run *run, const struct command *command)
+/* criu takes them as well, and scripts give the same options to dump and restore. */
+static void warn_of_no_effect(const struct run *run, const struct parsed *p)
 {
+	const struct option_row *row;
+
+	for (row = option_rows; row < option_rows + n_option_rows; row++)
+		if (p->given[row - option_rows] && row->acts && !(row->acts & p->command->bit))
+			log_warn(&run->log, "option --%s has no effect on %s", row->name,
+				 p->command->name);
+}
+
+int session_open(struct run *run, const struct parsed *p)
+{
+	const struct command *command = p->command;
 	struct options *opt = &run->opt;
 	int r;
 
@@ -113,6 +125,8 @@ int session_open(struct run *run, const struct command *command)
 		r = check_root(run);
 	if (!r)
 		r = find_scripts(run);
+	if (!r)
+		warn_of_no_effect(run, p);
 	if (!r)
 		log_info(&run->log, "stasis " STASIS_VERSION " %s, images in %s", command->name,
 			 opt->images_dir);

@@ -3,14 +3,14 @@
 #ifndef STASIS_CLI_SESSION_H
 #define STASIS_CLI_SESSION_H
 
-#include "cli/table.h"
+#include "cli/parse.h"
 #include "lib/run.h"
 
 /*
  * Open the images folder, the work folder and the log of @run, whose options
  * are set; find the action scripts. 0 or a negative errno, run->err filled.
  */
-int session_open(struct run *run, const struct command *command);
+int session_open(struct run *run, const struct parsed *p);
 void session_close(struct run *run);
 
 /*

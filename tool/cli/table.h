@@ -88,7 +88,8 @@ struct option_row {
 	enum option_type type;
 	enum option_argument argument;
 	enum option_group group;
-	unsigned int on;    /* the commands to which it applies */
+	unsigned int on;    /* the commands that take it */
+	unsigned int acts;  /* those of them on which it has an effect; 0: all */
 	size_t at;	    /* offset in struct options */
 	const char *value;  /* what help calls the argument */
 	const char *preset; /* the default as help says it, or NULL */

@@ -57,5 +57,7 @@ void finisher_free(struct finisher *f);
 void print_step(const struct plan *p, const struct step *s, char *buf, size_t size);
 /* The whole plan, for people. */
 void print_plan(const struct plan *p);
+/* The same into the log, for -v4; every task's part into its own with --log-pid. */
+void log_plan(const struct plan *p);
 
 #endif

@@ -373,3 +373,25 @@ void print_plan(const struct plan *p)
 	else
 		print_table(p);
 }
+
+/* With -v4: the steps of every task, in its own log if --log-pid asks for that. */
+void log_plan(const struct plan *p)
+{
+	const struct log *log = &p->run->log;
+	struct plan_slot *const *slot;
+	unsigned int phase;
+	char text[768];
+	uint32_t i;
+
+	if (log->fd < 0 || log->level < LOG_DEBUG)
+		return;
+	vec_for_each (&p->slots, slot) {
+		for (phase = 0; phase < PHASE_COUNT; phase++) {
+			for (i = (*slot)->head[phase]; i != NO_STEP; i = p->steps.at[i].next) {
+				print_step(p, &p->steps.at[i], text, sizeof(text));
+				log_task(log, (*slot)->tid, LOG_DEBUG, "%d: %s: %s", (*slot)->tid,
+					 phase_name(phase), text);
+			}
+		}
+	}
+}

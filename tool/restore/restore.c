@@ -87,6 +87,7 @@ static int plan_and_execute(struct run *run, struct checkpoint *cp)
 	if (!ret && run->opt.dry_run) {
 		print_plan(p);
 	} else if (!ret) {
+		log_plan(p);
 		ret = execute(&x);
 		if (ret)
 			execute_abort(&x);
