@@ -176,6 +176,22 @@ def table(columns):
     return '\n'.join(out) + '\n'
 
 
+def tap(columns):
+    """One flat list of everything, for a runner that counts."""
+    cases = [(kernel, case) for kernel, rows in columns.items() for case in rows.values()]
+    out = ['TAP version 13', f'1..{len(cases)}']
+    for n, (kernel, case) in enumerate(cases, 1):
+        if case.state == 'FAIL':
+            out += ['# ' + line for line in case.why.replace(' | ', '\n').split('\n') if line]
+        line = f'{"not ok" if case.state in ("FAIL", "xfail") else "ok"} {n} {kernel}: {case.name.replace("#", "")}'
+        if case.state == 'skip':
+            line += ' # SKIP ' + case.why
+        elif case.state == 'xfail':
+            line += ' # TODO ' + case.why
+        out.append(line)
+    return '\n'.join(out) + '\n'
+
+
 def junit(columns):
     """A test suite per kernel."""
     out = ['<?xml version="1.0" encoding="UTF-8"?>', '<testsuites>']
@@ -204,6 +220,7 @@ def junit(columns):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--tap', action='store_true', help='TAP on stdout instead of the table')
     parser.add_argument('results')
     parser.add_argument('kernels', nargs='+')
     args = parser.parse_args()
@@ -213,7 +230,7 @@ def main():
         file.write(text)
     with open(args.results + '.xml', 'w', encoding='utf-8') as file:
         file.write(junit(columns))
-    sys.stdout.write(text)
+    sys.stdout.write(tap(columns) if args.tap else text)
     if not all(columns.values()):
         print('error: a kernel has no results at all', file=sys.stderr)
         return 1

@@ -275,12 +275,12 @@ minimal_root() {
 	local dir=$cache/minimal box d
 
 	box=$(command -v busybox) || die "--root minimal needs busybox" "apt-get install busybox-static"
-	if [ ! -e "$dir/bin/sh" ]; then
+	if [ ! -f "$dir/bin/sh" ]; then
 		rm -rf "$dir.$$"
 		for d in bin sbin usr etc dev proc sys tmp run root lib lib64 mnt; do mkdir -p "$dir.$$/$d"; done
 		cp "$box" "$dir.$$/bin/busybox"
 		if ! "$box" | head -n 1 | grep -q BusyBox; then die "$box is not busybox"; fi
-		for d in $("$box" --list); do ln -sf busybox "$dir.$$/bin/$d"; done
+		for d in $("$box" --list); do [ "$d" = busybox ] || ln -sf busybox "$dir.$$/bin/$d"; done
 		# A busybox that is not static brings its libraries along.
 		ldd "$box" 2>/dev/null | grep -o '/[^ ]*' | while read -r d; do
 			mkdir -p "$dir.$$/$(dirname "$d")" && cp -L "$d" "$dir.$$/$d"

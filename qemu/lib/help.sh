@@ -82,10 +82,12 @@ usage: qemu/vm test [OPTION]... [TOPIC[/TEST]]...
 
 Builds the tests of selftests/kernel/ against the patched kernel's headers, runs each
 topic in a guest of its own on each kernel, and prints one table: a row per test, a
-column per kernel.
+column per kernel. The topic 'tool' stands for the tests of stasis itself, the programs
+of selftests/run; it is run only when named.
 
   --kernel KERNEL   a column (may be repeated; default: stock patched)
   --list            print the topics and their tests
+  --tap             print TAP instead of the table
   --cpu, --mem, --smp, --append, --timeout, --console   as for run, for all topics;
                     a topic's own wishes are in its file 'vm'
   --set NAME        name of this run in the results (default: selftests)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash
-# qemu/vm test: the kselftests of selftests/kernel/ on several kernels.
+# qemu/vm test: the kselftests of selftests/kernel/ on several kernels. The topic 'tool' stands for the programs of
+# selftests/run, the tests of stasis itself; it is run only when named.
 #
 #   build/kselftest/            laid out as a kernel's tools/testing/selftests, so that lib.mk and ../kselftest_harness.h work
 #   build/results/NAME/KERNEL/  TOPIC.ktap, TOPIC.log (the kernel's), TOPIC.out (what came beside KTAP), TOPIC.problem
@@ -45,6 +46,7 @@ test_lay_out() {
 	done
 	for f in "$tests_src"/*.h "$tests_src"/*.c; do put "$f" "$tests_build/$(basename "$f")"; done
 	for topic in "$@"; do
+		[ "$topic" != tool ] || continue
 		while read -r f; do
 			put "$tests_src/$topic/$f" "$tests_build/$topic/$f" || return
 			[ ! -x "$tests_src/$topic/$f" ] || chmod +x "$tests_build/$topic/$f"
@@ -61,6 +63,10 @@ test_make() {
 
 # Prints the names of a topic's test programs.
 test_programs() {
+	if [ "$1" = tool ]; then
+		(cd "$top" && selftests/run --list | awk '{ print $1 }')
+		return
+	fi
 	test_make "$1" --eval 'stasis-list: ; @printf "%s\n" $(notdir $(TEST_GEN_PROGS) $(TEST_CUSTOM_PROGS) $(TEST_PROGS))' stasis-list
 }
 
@@ -69,9 +75,13 @@ test_compile() {
 	local tree=$1 topic stamp
 
 	shift
+	if [[ " $* " == *" tool "* ]]; then
+		env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS make -s -C "$top" -j"${JOBS:-$(nproc)}" all selftests || return
+	fi
 	test_lay_out "$tree" "$@" || return
 	stamp=$(cd "$tree" && find usr/include tools/testing/selftests/kselftest*.h -name '*.h' -type f -print0 | sort -z | xargs -0 cat | hash_of)
 	for topic in "$@"; do
+		[ "$topic" != tool ] || continue
 		if [ "$(cat "$tests_build/$topic/.headers" 2>/dev/null)" != "$stamp" ]; then test_make "$topic" clean || return; fi
 		printf '%s\n' "$stamp" >"$tests_build/$topic/.headers"
 		test_make "$topic" -j"${JOBS:-$(nproc)}" all || { printf 'the tests of %s do not build\n' "$topic"; return 1; }
@@ -113,7 +123,13 @@ test_guest() (
 		boot_timeout=$((boot_timeout * 4))
 	fi
 	rm -f "$out/$topic".*
-	guest_run "$image" /bin/sh "$top/qemu/guest/run-tests.sh" "$tests_build/$topic" "$topic" "$scale" "$@"
+	dir=$tests_build/$topic
+	if [ "$topic" = tool ]; then
+		# Each of its programs has a limit of its own.
+		dir=$top
+		boot_timeout=$((boot_timeout * 20))
+	fi
+	guest_run "$image" /bin/sh "$top/qemu/guest/run-tests.sh" "$dir" "$topic" "$scale" "$@"
 	cp "$guest_dir/ktap" "$out/$topic.ktap"
 	cat "$guest_dir/out" "$guest_dir/err" >"$out/$topic.out"
 	tr -d '\r' <"$guest_dir/console.log" >"$out/$topic.log"
@@ -141,7 +157,7 @@ test_select() {
 	for arg in "$@"; do
 		arg=${arg%/}
 		topic=${arg%%/*}
-		grep -qxF "$topic" <<<"$known" || die "no topic '$topic' in $tests_src" "topics: ${known//$'\n'/ }"
+		[ "$topic" = tool ] || grep -qxF "$topic" <<<"$known" || die "no topic '$topic' in $tests_src" "topics: tool ${known//$'\n'/ }"
 		[[ " ${test_wanted[*]} " == *" $topic "* ]] || test_wanted+=("$topic")
 		[ "$topic" = "$arg" ] || test_only+=("$arg")
 	done
@@ -172,11 +188,13 @@ test_parse() {
 	test_options=()
 	test_set=selftests
 	test_list=0
+	test_report=()
 	test_arguments=()
 	boot_defaults
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--list) test_list=1 && shift ;;
+		--tap) test_report+=(--tap) && shift ;;
 		--set) need_value "$@" && test_set=$2 && shift 2 ;;
 		--set=*) test_set=${1#*=} && shift ;;
 		--kernel) need_value "$@" && test_kernels+=("$2") && shift 2 ;;
@@ -198,6 +216,10 @@ cmd_test() {
 	local kernel image label topic tree out columns=() programs
 
 	test_parse "$@"
+	if [ "${STASIS_VM:-}" = 1 ]; then
+		printf '1..0 # SKIP this is a guest already\n'
+		exit 4
+	fi
 	test_select "${test_arguments[@]}"
 	need_program python3
 	tree=$(test_header_tree "${test_kernels[@]}") || exit
@@ -220,5 +242,5 @@ cmd_test() {
 			test_guest "$label" "$image" "$kernel" "$out" "$topic" "${programs[@]}" || exit 125
 		done
 	done
-	python3 "$top/qemu/report.py" "$results/$test_set" "${columns[@]}"
+	python3 "$top/qemu/report.py" "${test_report[@]}" "$results/$test_set" "${columns[@]}"
 }
