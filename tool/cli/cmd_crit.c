@@ -261,6 +261,8 @@ static int explore_folder(const struct args *a)
 {
 	struct error err = {0};
 
+	if (!explore_knows(a->operands[1]))
+		return misuse("x shows ps, fds, mems, rss or sk, not", a->operands[1]);
 	if (explore(a->operands[0], a->operands[1], &err, stdout))
 		return print_error(&err);
 	return EXIT_SUCCESS;

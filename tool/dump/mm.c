@@ -233,6 +233,7 @@ static int copy_auxv(struct dump *d, struct dump_task *dt, MmEntry *m)
 {
 	_cleanup_free_ char *raw = NULL;
 	ssize_t n = proc_read_record(dt->procfd, "auxv", &raw);
+	size_t i;
 
 	if (n < 0)
 		return fail(&d->run->err, n, "task %d: read its auxv", dt->pid);
@@ -241,6 +242,11 @@ static int copy_auxv(struct dump *d, struct dump_task *dt, MmEntry *m)
 	if (!m->mm_saved_auxv)
 		return fail(&d->run->err, -ENOMEM, "task %d: keep its auxv", dt->pid);
 	memcpy(m->mm_saved_auxv, raw, m->n_mm_saved_auxv * sizeof(uint64_t));
+	/* Up to AT_NULL: CRIU refuses more than 44 words. */
+	for (i = 0; i + 1 < m->n_mm_saved_auxv; i += 2) {
+		if (m->mm_saved_auxv[i] == 0)
+			m->n_mm_saved_auxv = i;
+	}
 	return 0;
 }
 

@@ -229,6 +229,16 @@ bool field_to_text(struct field_style style, uint64_t value, char text[FIELD_TEX
 	return true;
 }
 
+void field_show(const ProtobufCMessageDescriptor *desc, const char *field, uint64_t value,
+		char text[FIELD_TEXT_MAX])
+{
+	const ProtobufCFieldDescriptor *f = protobuf_c_message_descriptor_get_field_by_name(desc,
+											    field);
+
+	if (!field_to_text(field_style(desc, f, (struct field_style){}), value, text))
+		snprintf(text, FIELD_TEXT_MAX, "%" PRIu64, value);
+}
+
 static bool number_from_text(const char *text, bool *negative, uint64_t *value)
 {
 	const char *digits = text;

@@ -40,6 +40,9 @@ struct field_style field_style(const ProtobufCMessageDescriptor *desc,
 
 /* A number as text; false when the style writes it as a number after all. */
 bool field_to_text(struct field_style style, uint64_t value, char text[FIELD_TEXT_MAX]);
+/* The value of a field that is known to be a number, for people. */
+void field_show(const ProtobufCMessageDescriptor *desc, const char *field, uint64_t value,
+		char text[FIELD_TEXT_MAX]);
 /* The reverse: takes what field_to_text() gives, and plain numbers of any base. */
 bool field_from_text(struct field_style style, const char *text, bool *negative, uint64_t *value);
 

@@ -117,6 +117,9 @@ struct run;
  */
 int checkpoint_load(struct run *run, struct checkpoint **ret);
 
+/* The same for looking at it only: what cannot be restored passes, file->res may be NULL. */
+int checkpoint_look(struct run *run, struct checkpoint **ret);
+
 /*
  * Write pstree, files and the per-task images except page maps, and last and
  * synced, the inventory.
