@@ -117,6 +117,9 @@ static bool must_quote(const uint8_t *in, size_t len, size_t i, size_t column, e
 		return ends == ENDS_QUOTED;
 	if (c == '.' && !column)
 		return i + 1 == len || in[i + 1] == '\n' || in[i + 1] == '\r' || !in[i + 1];
+	/* Blanks only where they would be the last of the line, and get lost. */
+	if (c == ' ' || c == '\t')
+		return i + 1 == len;
 	return c > 126 || c < 33 || c == '=';
 }
 
@@ -137,6 +140,8 @@ char *quoted_encode(const void *data, size_t len, size_t *ret_len)
 		const bool cr = in[i] == '\r' && i + 1 < len && in[i + 1] == '\n';
 
 		if (!quote && (in[i] == '\n' || cr)) {
+			if (out > text && (out[-1] == ' ' || out[-1] == '\t'))
+				out += sprintf(out - 1, "=%02X", out[-1]) - 1;
 			*out++ = in[i];
 			column = 0;
 			continue;

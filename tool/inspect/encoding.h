@@ -12,7 +12,7 @@ char *base64_encode(const void *data, size_t len, size_t *ret_len);
 /* Blanks are skipped. -EINVAL when malformed, -ENOMEM. */
 int base64_decode(const char *text, size_t len, uint8_t **ret, size_t *ret_len);
 
-/* As Python's quopri codec: blanks quoted, lines of 76 at most. */
+/* As Python's quopri.encodestring(): lines of 76 at most. */
 char *quoted_encode(const void *data, size_t len, size_t *ret_len);
 int quoted_decode(const char *text, size_t len, uint8_t **ret, size_t *ret_len);
 

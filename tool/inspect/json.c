@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "inspect/encoding.h"
@@ -135,9 +136,36 @@ static int bad_syntax(const char *name, const char *text, size_t len, size_t at,
 	return fail_text(err, -EINVAL, "%s:%zu:%zu: %s", name, line, column, what);
 }
 
+/* Where a number stands that 64 bits cannot hold: json-c would take the nearest one. */
+static const char *find_large_number(const char *text)
+{
+	char *end;
+
+	for (; *text; text++) {
+		if (*text == '"') {
+			for (text++; *text && *text != '"'; text++)
+				if (*text == '\\' && text[1])
+					text++;
+			if (!*text)
+				return NULL;
+		} else if (*text == '-' || (*text >= '0' && *text <= '9')) {
+			errno = 0;
+			if (*text == '-')
+				strtoll(text, &end, 10);
+			else
+				strtoull(text, &end, 10);
+			if (errno == ERANGE)
+				return text;
+			text = end > text ? end - 1 : text;
+		}
+	}
+	return NULL;
+}
+
 int json_parse(const char *name, const char *text, size_t len, struct error *err, json_object **ret)
 {
 	struct json_tokener *tok = json_tokener_new_ex(JSON_DEPTH);
+	const char *large;
 	json_object *obj;
 	enum json_tokener_error code;
 	size_t end;
@@ -162,6 +190,11 @@ int json_parse(const char *name, const char *text, size_t len, struct error *err
 	if (end < len) {
 		json_object_put(obj);
 		return bad_syntax(name, text, len, end, "something follows the JSON text", err);
+	}
+	large = find_large_number(text);
+	if (large) {
+		json_object_put(obj);
+		return bad_syntax(name, text, len, large - text, "number is out of range", err);
 	}
 	*ret = obj;
 	return 0;

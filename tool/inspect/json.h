@@ -35,7 +35,7 @@ int json_bad(struct error *err, const struct json_path *at, const char *fmt, ...
  */
 void json_print(FILE *out, json_object *obj, int indent, int level);
 
-/* Parse a whole file. The error has line and column. */
+/* Parse a whole file, @text[@len] being NUL. The error has line and column. */
 int json_parse(const char *name, const char *text, size_t len, struct error *err,
 	       json_object **ret);
 
