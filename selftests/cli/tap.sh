@@ -50,4 +50,5 @@ first_line() {
 last_line_has() {
 	tail -1 "$tmp/err" | grep -qF -- "$1" || { echo "last line lacks: $1"; false; }
 }
+not() { ! "$@"; }
 silent() { [ ! -s "$tmp/out" ] && [ ! -s "$tmp/err" ]; }
