@@ -56,8 +56,6 @@ static int dump_contents(struct dump *d)
 		ret = dump_cores(d, dt);
 		if (!ret)
 			ret = dump_pages(d, dt);
-		if (!ret)
-			ret = run_check_time(d->run, "dumping memory");
 	}
 	if (!ret)
 		ret = dump_shmem_pages(d);
@@ -131,6 +129,14 @@ static int dump_tasks(struct dump *d)
 	return ret;
 }
 
+/* The tasks go on; so may their network, unless they are to stay stopped. */
+static void let_run(struct dump *d, int failed)
+{
+	if (d->frozen && (failed || d->run->opt.leave_running))
+		run_scripts(d->run, STAGE_NETWORK_UNLOCK, d->run->opt.tree);
+	dump_thaw(d);
+}
+
 int dump_run(struct run *run)
 {
 	struct dump d = {.run = run};
@@ -145,7 +151,7 @@ int dump_run(struct run *run)
 	if (!ret && !run->opt.leave_running && !run->opt.leave_stopped)
 		ret = dump_kill(&d);
 	else
-		dump_thaw(&d);
+		let_run(&d, ret);
 	if (run->err.code)
 		ret = run->err.code;
 	if (!ret)
