@@ -18,6 +18,7 @@ struct execution {
 	struct alive alive;
 	bool holds_alive;
 	pid_t root;
+	uint32_t forking_us; /* until every task had run its program */
 	struct finisher *finisher;
 };
 

@@ -95,6 +95,7 @@ static void fill_piece(struct filler *f, uint64_t start, uint64_t len, uint64_t 
 		f->batch[f->n++] = (struct iovec){(void *)start, len};
 	}
 	f->bytes += len;
+	f->p->bytes_filled += len;
 }
 
 static void fill_extent(struct filler *f, const struct stored *e)

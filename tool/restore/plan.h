@@ -133,6 +133,7 @@ struct plan {
 	uint64_t vdso_room, scratch_room;
 	uint64_t arena_at, arena_len, text_len; /* once laid out */
 	uint64_t data_off;
+	uint64_t bytes_filled; /* contents that come out of pages images */
 	uint32_t n_parking,
 		n_parking_second;	/* slots that wait behind their first, second program */
 	struct image_chain chain;	/* the images folder and its parents */

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <sys/wait.h>
+#include <time.h>
 
+#include "image/image.h"
 #include "lib/scripts.h"
 #include "resource/resource.h"
 #include "restore/execute.h"
@@ -48,28 +50,67 @@ static void wait_for_tasks(struct run *run, pid_t root)
 	log_info(&run->log, "task %d ended with status %#x", root, status);
 }
 
+static uint32_t us_since(const struct timespec *start)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - start->tv_sec) * 1000000 + (now.tv_nsec - start->tv_nsec) / 1000;
+}
+
+/*
+ * stats-restore. Tasks are made while others are already being filled, so there
+ * is no time of forking by itself: it counts from the first to the last task
+ * that is ready. A folder that cannot be written to is no reason to fail: the
+ * checkpoint may lie on read-only media.
+ */
+static void save_stats(const struct execution *x)
+{
+	RestoreStatsEntry e = RESTORE_STATS_ENTRY__INIT;
+	StatsEntry s = STATS_ENTRY__INIT;
+
+	s.restore = &e;
+	e.forking_time = x->forking_us;
+	e.restore_time = us_since(&x->run->start);
+	e.has_pages_restored = true;
+	e.pages_restored = x->p->bytes_filled / 4096;
+	if (!image_put(x->run->work_dirfd, IMG_STATS_RESTORE, 0, &s.base, &x->run->err))
+		return;
+	log_warn(&x->run->log, "statistics: %s", x->run->err.text);
+	error_clear(&x->run->err);
+}
+
 static int execute(struct execution *x)
 {
 	struct run *run = x->run;
+	struct timespec start;
+	bool pidfile = false;
 	int ret;
 
 	ret = run_scripts(run, STAGE_PRE_RESTORE, 0);
+	clock_gettime(CLOCK_MONOTONIC, &start);
 	if (!ret)
 		ret = execute_start(x);
+	x->forking_us = us_since(&start);
 	if (!ret)
 		ret = execute_finish(x);
-	if (!ret)
+	if (!ret) {
 		ret = pidfile_write(run, x->root);
+		pidfile = !ret;
+	}
 	if (!ret)
 		ret = run_scripts(run, STAGE_POST_RESTORE, x->root);
 	if (!ret)
 		ret = run_scripts(run, STAGE_PRE_RESUME, x->root);
-	if (ret)
+	if (!ret)
+		ret = execute_resume(x);
+	if (ret) {
+		if (pidfile)
+			pidfile_remove(run);
 		return ret;
-	ret = execute_resume(x);
-	if (ret)
-		return ret;
+	}
 	run_scripts(run, STAGE_POST_RESUME, x->root);
+	save_stats(x);
 	status_ready(run);
 	return 0;
 }
