@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* PAGE_IS_COW: which pages are in the category, and which are not. */
+#define _GNU_SOURCE
+#include "cow.h"
+
+#include "../kselftest_harness.h"
+
+#define N 16
+
+FIXTURE(category)
+{
+	struct scan *scan;
+	struct sharer child;
+	int pagemap;
+};
+
+FIXTURE_SETUP(category)
+{
+	self->scan = mmap(NULL, sizeof(*self->scan), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->scan);
+	self->pagemap = open_pagemap(getpid());
+	ASSERT_LE(0, self->pagemap);
+	if (!have_cow())
+		SKIP(return, SKIP_NO_COW);
+}
+
+FIXTURE_TEARDOWN(category)
+{
+	sharer_stop(&self->child);
+	close(self->pagemap);
+}
+
+#define EXPECT_COW(pagemap, addr, n, count)                                                                           \
+	({                                                                                                             \
+		ASSERT_LE(0, scan_pages(pagemap, addr, (n) * PAGE, self->scan));                                       \
+		EXPECT_EQ((size_t)(count), count_pages(self->scan, n, PAGE_IS_COW));                                   \
+	})
+
+TEST_F(category, never_forked_is_not_cow)
+{
+	char *p = map_anon(N * PAGE);
+
+	write_pages(p, N * PAGE);
+	EXPECT_COW(self->pagemap, p, N, 0);
+	EXPECT_EQ(N, count_pages(self->scan, N, PAGE_IS_PRESENT));
+}
+
+TEST_F(category, forked_is_cow_on_both_sides)
+{
+	char *p = map_anon(N * PAGE);
+
+	write_pages(p, N * PAGE);
+	ASSERT_EQ(0, sharer_start(&self->child));
+	EXPECT_COW(self->pagemap, p, N, N);
+	EXPECT_COW(self->child.pagemap, p, N, N);
+	EXPECT_EQ(N, count_pages(self->scan, N, PAGE_IS_PRESENT));
+	EXPECT_EQ(0, count_pages(self->scan, N, PAGE_IS_FILE | PAGE_IS_PFNZERO | PAGE_IS_HUGE | PAGE_IS_SWAPPED));
+}
+
+TEST_F(category, a_write_takes_the_writers_page_out)
+{
+	char *p = map_anon(N * PAGE);
+
+	write_pages(p, N * PAGE);
+	ASSERT_EQ(0, sharer_start(&self->child));
+	ASSERT_TRUE(sharer_do(&self->child, JOB_WRITE, p + 3 * PAGE, 5 * PAGE, NULL));
+
+	EXPECT_COW(self->child.pagemap, p, N, N - 5);
+	for (int i = 0; i < N; i++)
+		EXPECT_EQ(i < 3 || i >= 8, !!(self->scan->categories[i] & PAGE_IS_COW));
+
+	/* Nobody visits the parent's page tables: it may still be shared for all they know. */
+	EXPECT_COW(self->pagemap, p, N, N);
+	write_pages(p + 3 * PAGE, 5 * PAGE);
+	EXPECT_COW(self->pagemap, p, N, N - 5);
+}
+
+TEST_F(category, stays_after_the_sharer_is_gone_until_written)
+{
+	char *p = map_anon(N * PAGE);
+
+	write_pages(p, N * PAGE);
+	ASSERT_EQ(0, sharer_start(&self->child));
+	sharer_stop(&self->child);
+	EXPECT_COW(self->pagemap, p, N, N);
+	read_pages(p, N * PAGE);
+	EXPECT_COW(self->pagemap, p, N, N);
+	write_pages(p, N * PAGE);
+	EXPECT_COW(self->pagemap, p, N, 0);
+}
+
+TEST_F(category, pages_made_after_fork_are_not_cow)
+{
+	char *p = map_anon(N * PAGE);
+
+	ASSERT_EQ(0, sharer_start(&self->child));
+	write_pages(p, N * PAGE);
+	ASSERT_TRUE(sharer_do(&self->child, JOB_WRITE, p, N * PAGE, NULL));
+	EXPECT_COW(self->pagemap, p, N, 0);
+	EXPECT_COW(self->child.pagemap, p, N, 0);
+}
+
+TEST_F(category, zero_page_is_not_cow)
+{
+	char *p = map_anon(N * PAGE);
+
+	read_pages(p, N * PAGE);
+	ASSERT_EQ(0, sharer_start(&self->child));
+	EXPECT_COW(self->pagemap, p, N, 0);
+	EXPECT_EQ(N, count_pages(self->scan, N, PAGE_IS_PFNZERO));
+}
+
+TEST_F(category, shared_memory_is_not_cow)
+{
+	char *p = mmap(NULL, N * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	write_pages(p, N * PAGE);
+	ASSERT_EQ(0, sharer_start(&self->child));
+	EXPECT_COW(self->pagemap, p, N, 0);
+	EXPECT_EQ(N, count_pages(self->scan, N, PAGE_IS_FILE));
+}
+
+TEST_F(category, of_a_private_file_only_what_was_written_is_cow)
+{
+	int fd = memfd_create("file", MFD_CLOEXEC);
+	char *p;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, N * PAGE));
+	p = mmap(NULL, N * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	ASSERT_NE(MAP_FAILED, (void *)p);
+	read_pages(p, N * PAGE);
+	write_pages(p, 4 * PAGE);
+	ASSERT_EQ(0, sharer_start(&self->child));
+	EXPECT_COW(self->pagemap, p, N, 4);
+	for (int i = 0; i < N; i++)
+		EXPECT_EQ(i < 4, !!(self->scan->categories[i] & PAGE_IS_COW));
+	close(fd);
+}
+
+TEST_F(category, without_access_is_cow_too)
+{
+	char *p = map_anon(N * PAGE);
+
+	write_pages(p, N * PAGE);
+	ASSERT_EQ(0, sharer_start(&self->child));
+	ASSERT_EQ(0, mprotect(p, N * PAGE, PROT_NONE));
+	EXPECT_COW(self->pagemap, p, N, N);
+	ASSERT_EQ(0, mprotect(p, N * PAGE, PROT_READ | PROT_WRITE));
+	EXPECT_COW(self->pagemap, p, N, N);
+}
+
+TEST_F(category, moved_after_the_fork_is_cow)
+{
+	char *p = map_anon(N * PAGE), *to = map_anon(N * PAGE);
+
+	write_pages(p, N * PAGE);
+	ASSERT_EQ(0, sharer_start(&self->child));
+	ASSERT_TRUE(sharer_do(&self->child, JOB_MOVE, p, N * PAGE, to));
+	EXPECT_COW(self->child.pagemap, to, N, N);
+	EXPECT_COW(self->child.pagemap, p, N, 0);
+}
+
+TEST_F(category, ksm_is_not_cow)
+{
+	char *p = map_anon(N * PAGE);
+	bool merged = false;
+
+	if (write_file("/sys/kernel/mm/ksm/run", "1"))
+		SKIP(return, "can't start KSM (root, CONFIG_KSM)");
+	write_file("/sys/kernel/mm/ksm/sleep_millisecs", "1");
+	write_file("/sys/kernel/mm/ksm/pages_to_scan", "5000");
+	for (int i = 0; i < N; i++)
+		memset(p + i * PAGE, 'k', PAGE);
+	ASSERT_EQ(0, madvise(p, N * PAGE, MADV_MERGEABLE));
+	/* Merged pages have one frame. */
+	for (int tries = 0; tries < 600 && !merged; tries++) {
+		uint64_t frame = page_frame(self->pagemap, p);
+
+		merged = frame != 0;
+		for (int i = 1; i < N; i++)
+			merged &= page_frame(self->pagemap, p + i * PAGE) == frame;
+		usleep(20000);
+	}
+	write_file("/sys/kernel/mm/ksm/run", "0");
+	if (!merged)
+		SKIP(return, "KSM didn't merge within 12 s");
+
+	EXPECT_COW(self->pagemap, p, N, 0);
+	ASSERT_EQ(0, sharer_start(&self->child));
+	EXPECT_COW(self->pagemap, p, N, 0);
+	EXPECT_COW(self->child.pagemap, p, N, 0);
+	write_file("/sys/kernel/mm/ksm/run", "2");
+}
+
+TEST_F(category, huge_page_is_cow_as_a_whole)
+{
+	const size_t n = HUGE_SIZE / PAGE;
+	char *p = map_aligned(HUGE_SIZE);
+
+	ASSERT_NE(NULL, p);
+	madvise(p, HUGE_SIZE, MADV_HUGEPAGE);
+	write_pages(p, HUGE_SIZE);
+	madvise(p, HUGE_SIZE, MADV_COLLAPSE);
+	EXPECT_COW(self->pagemap, p, n, 0);
+	if (count_pages(self->scan, n, PAGE_IS_HUGE) != n)
+		SKIP(return, "got no transparent huge page");
+
+	ASSERT_EQ(0, sharer_start(&self->child));
+	EXPECT_COW(self->pagemap, p, n, n);
+	EXPECT_EQ(n, count_pages(self->scan, n, PAGE_IS_HUGE));
+	EXPECT_COW(self->child.pagemap, p, n, n);
+
+	/* A write splits the child's mapping: one page is its own, the others stay shared, mapped by ptes. */
+	ASSERT_TRUE(sharer_do(&self->child, JOB_WRITE, p + 7 * PAGE, PAGE, NULL));
+	EXPECT_COW(self->child.pagemap, p, n, n - 1);
+	EXPECT_EQ(0, count_pages(self->scan, n, PAGE_IS_HUGE));
+	EXPECT_FALSE(self->scan->categories[7] & PAGE_IS_COW);
+	EXPECT_COW(self->pagemap, p, n, n);
+}
+
+TEST_F(category, huge_zero_page_is_not_cow)
+{
+	const size_t n = HUGE_SIZE / PAGE;
+	char *p = map_aligned(HUGE_SIZE);
+
+	ASSERT_NE(NULL, p);
+	madvise(p, HUGE_SIZE, MADV_HUGEPAGE);
+	read_pages(p, PAGE);
+	ASSERT_EQ(0, sharer_start(&self->child));
+	EXPECT_COW(self->pagemap, p, n, 0);
+	if (count_pages(self->scan, n, PAGE_IS_HUGE) != n)
+		SKIP(return, "got no huge zero page");
+	EXPECT_EQ(n, count_pages(self->scan, n, PAGE_IS_PFNZERO));
+}
+
+TEST_F(category, private_hugetlb_is_cow)
+{
+	const size_t n = HUGE_SIZE / PAGE;
+	char *p;
+
+	write_file("/proc/sys/vm/nr_hugepages", "4");
+	p = mmap(NULL, 2 * HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	if (p == MAP_FAILED)
+		SKIP(return, "no hugetlb pages: %s", strerror(errno));
+	write_pages(p, 2 * HUGE_SIZE);
+	EXPECT_COW(self->pagemap, p, 2 * n, 0);
+	ASSERT_EQ(0, sharer_start(&self->child));
+	EXPECT_COW(self->pagemap, p, 2 * n, 2 * n);
+	EXPECT_COW(self->child.pagemap, p, 2 * n, 2 * n);
+	ASSERT_TRUE(sharer_do(&self->child, JOB_WRITE, p, PAGE, NULL));
+	EXPECT_COW(self->child.pagemap, p, 2 * n, n);
+	EXPECT_FALSE(self->scan->categories[0] & PAGE_IS_COW);
+	sharer_stop(&self->child);
+	munmap(p, 2 * HUGE_SIZE);
+	write_file("/proc/sys/vm/nr_hugepages", "0");
+}
+
+TEST_F(category, swapped_out_before_fork_is_cow)
+{
+	char *p = map_anon(N * PAGE);
+	const char *why = swap_start();
+
+	if (why)
+		SKIP(return, "%s", why);
+	write_pages(p, N * PAGE);
+	if (!swap_out(self->pagemap, p, N * PAGE, self->scan))
+		SKIP(goto out, "the pages didn't go to swap");
+	/* Exclusive swap entries, until the fork */
+	EXPECT_COW(self->pagemap, p, N, 0);
+	ASSERT_EQ(0, sharer_start(&self->child));
+	EXPECT_COW(self->pagemap, p, N, N);
+	EXPECT_EQ(N, count_pages(self->scan, N, PAGE_IS_SWAPPED));
+	EXPECT_COW(self->child.pagemap, p, N, N);
+
+	/* Back for one of them: present there, in swap here, and still shared */
+	ASSERT_TRUE(sharer_do(&self->child, JOB_READ, p, N * PAGE, NULL));
+	EXPECT_COW(self->child.pagemap, p, N, N);
+	EXPECT_EQ(N, count_pages(self->scan, N, PAGE_IS_PRESENT));
+	EXPECT_COW(self->pagemap, p, N, N);
+	ASSERT_TRUE(sharer_do(&self->child, JOB_WRITE, p, N * PAGE, NULL));
+	EXPECT_COW(self->child.pagemap, p, N, 0);
+out:
+	sharer_stop(&self->child);
+	munmap(p, N * PAGE);
+	swap_stop();
+}
+
+TEST_F(category, works_in_all_masks)
+{
+	char *p = map_anon(N * PAGE);
+	struct pm_scan_arg_v1 arg;
+
+	write_pages(p, N * PAGE);
+	ASSERT_EQ(0, sharer_start(&self->child));
+	write_pages(p, 4 * PAGE);
+
+	arg = scan_arg(p, N * PAGE, self->scan, PAGE_IS_COW);
+	EXPECT_EQ(1, run_scan(self->pagemap, &arg, self->scan));
+	EXPECT_EQ((uintptr_t)p + 4 * PAGE, self->scan->regions[0].start);
+
+	arg = scan_arg(p, N * PAGE, self->scan, PAGE_IS_COW | PAGE_IS_PRESENT);
+	arg.category_inverted = PAGE_IS_COW;
+	EXPECT_EQ(1, run_scan(self->pagemap, &arg, self->scan));
+	EXPECT_EQ((uintptr_t)p, self->scan->regions[0].start);
+	EXPECT_EQ((uintptr_t)p + 4 * PAGE, self->scan->regions[0].end);
+
+	arg = scan_arg(p, N * PAGE, self->scan, 0);
+	arg.category_anyof_mask = PAGE_IS_COW | PAGE_IS_SWAPPED;
+	arg.return_mask = PAGE_IS_PRESENT;
+	EXPECT_EQ(1, run_scan(self->pagemap, &arg, self->scan));
+	EXPECT_EQ(PAGE_IS_PRESENT, self->scan->regions[0].categories);
+	EXPECT_EQ((uintptr_t)p + N * PAGE, self->scan->regions[0].end);
+}
+
+TEST_F(category, needs_no_capability)
+{
+	char *p = map_anon(N * PAGE);
+
+	write_pages(p, N * PAGE);
+	ASSERT_EQ(0, sharer_start(&self->child));
+	drop_capabilities(0);
+	EXPECT_COW(self->pagemap, p, N, N);
+}
+
+/* Random writes of two processes and the page frame numbers of both: all pages with equal frames must be COW. */
+TEST_F(category, random_writes_agree_with_page_frames)
+{
+	const size_t n = 512;
+	char *p = map_anon(n * PAGE);
+	unsigned int seed = time(NULL);
+	size_t shared = 0, marked = 0;
+
+	if (geteuid())
+		SKIP(return, "page frame numbers are for root only");
+	write_pages(p, n * PAGE);
+	ASSERT_EQ(0, sharer_start(&self->child));
+	TH_LOG("seed %u", seed);
+	srand(seed);
+	for (int i = 0; i < 300; i++) {
+		char *page = p + rand() % n * PAGE;
+
+		if (rand() & 1)
+			write_pages(page, PAGE);
+		else
+			ASSERT_TRUE(sharer_do(&self->child, JOB_WRITE, page, PAGE, NULL));
+	}
+	ASSERT_LE(0, scan_pages(self->pagemap, p, n * PAGE, self->scan));
+	for (size_t i = 0; i < n; i++) {
+		uint64_t mine = page_frame(self->pagemap, p + i * PAGE);
+		uint64_t its = page_frame(self->child.pagemap, p + i * PAGE);
+
+		shared += mine == its;
+		marked += !!(self->scan->categories[i] & PAGE_IS_COW);
+		if (mine == its)
+			ASSERT_TRUE(self->scan->categories[i] & PAGE_IS_COW) TH_LOG("page %zu", i);
+	}
+	EXPECT_LT(0, shared);
+	EXPECT_LE(shared, marked);
+	EXPECT_LT(marked, n);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Who may set a table, who may replace it, and what the others get. */
+#define _GNU_SOURCE
+#include "cpuid.h"
+
+#include "../kselftest_harness.h"
+
+#define CAP(x) (1ULL << (x))
+
+struct caller {
+	uint64_t keep;
+	bool no_new_privs, user_ns, has_table;
+};
+
+FIXTURE(permission)
+{
+	struct caller caller;
+};
+
+FIXTURE_SETUP(permission)
+{
+	const char *why = unsupported();
+
+	if (why)
+		SKIP(return, "%s", why);
+	if (geteuid())
+		SKIP(return, "needs root, to have capabilities that can be dropped");
+}
+
+FIXTURE_TEARDOWN(permission)
+{
+}
+
+#define OTHERS (~0ULL & ~CAP(CAP_SYS_ADMIN) & ~CAP(CAP_CHECKPOINT_RESTORE) & (CAP(41) - 1))
+
+/* Sets a table as the caller it is told to be; the exit status is the errno, or 127 for no user namespaces. */
+static int set_as(void *data)
+{
+	struct caller *c = data;
+
+	if (c->has_table && set_magic(1))
+		return 126;
+	if (c->no_new_privs)
+		prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (c->user_ns && unshare(CLONE_NEWUSER))
+		return 127;
+	if (c->keep != ~0ULL)
+		drop_capabilities(c->keep);
+	return -set_magic(2);
+}
+
+#define TRY(...)                                                                                                       \
+	({                                                                                                             \
+		self->caller = (struct caller){ __VA_ARGS__ };                                                         \
+		in_child(set_as, &self->caller);                                                                       \
+	})
+
+TEST_F(permission, nobody)
+{
+	EXPECT_EQ(EACCES, TRY(.keep = 0));
+	EXPECT_EQ(EACCES, TRY(.keep = OTHERS));
+}
+
+TEST_F(permission, either_capability)
+{
+	EXPECT_EQ(0, TRY(.keep = CAP(CAP_CHECKPOINT_RESTORE)));
+	EXPECT_EQ(0, TRY(.keep = CAP(CAP_SYS_ADMIN)));
+}
+
+TEST_F(permission, no_new_privs)
+{
+	EXPECT_EQ(0, TRY(.keep = 0, .no_new_privs = true));
+}
+
+TEST_F(permission, only_a_capability_replaces)
+{
+	EXPECT_EQ(EPERM, TRY(.keep = 0, .has_table = true));
+	EXPECT_EQ(EPERM, TRY(.keep = 0, .has_table = true, .no_new_privs = true));
+	EXPECT_EQ(EPERM, TRY(.keep = OTHERS, .has_table = true, .no_new_privs = true));
+	EXPECT_EQ(0, TRY(.keep = CAP(CAP_CHECKPOINT_RESTORE), .has_table = true));
+	EXPECT_EQ(0, TRY(.keep = CAP(CAP_SYS_ADMIN), .has_table = true));
+}
+
+static int remove_without_capability(void *data)
+{
+	(void)data;
+	if (set_magic(1))
+		return 126;
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	drop_capabilities(0);
+	return set_table(NULL, 0) == -EPERM && magic() == 1 ? 0 : 1;
+}
+
+TEST_F(permission, only_a_capability_removes)
+{
+	EXPECT_EQ(0, in_child(remove_without_capability, NULL));
+}
+
+TEST_F(permission, capability_in_the_callers_user_namespace)
+{
+	int ret = TRY(.keep = ~0ULL, .user_ns = true);
+
+	if (ret == 127)
+		SKIP(return, "no user namespaces");
+	EXPECT_EQ(0, ret);
+	EXPECT_EQ(EACCES, TRY(.keep = 0, .user_ns = true));
+}
+
+static int get_without_capability(void *data)
+{
+	(void)data;
+	if (set_magic(1))
+		return 126;
+	drop_capabilities(0);
+	return get_table(NULL, 0) == 1 ? 0 : 1;
+}
+
+TEST_F(permission, everybody_reads_his_own)
+{
+	EXPECT_EQ(0, in_child(get_without_capability, NULL));
+}
+
+/* What is wrong with the argument comes first only where it says whether the call exists at all. */
+TEST_F(permission, refusal_does_not_read_the_rows)
+{
+	drop_capabilities(0);
+	EXPECT_EQ(-EACCES, set_table((void *)4096, 1));
+	EXPECT_EQ(-E2BIG, set_table((void *)4096, ARCH_CPUID_MAX_ROWS + 1));
+}
+
+TEST_HARNESS_MAIN

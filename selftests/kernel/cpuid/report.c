@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Executed by the tests: exit status 0 if CPUID's magic leaf answers the number in the first argument, else 1. */
+#define _GNU_SOURCE
+#include "cpuid.h"
+
+int main(int argc, char **argv)
+{
+	return argc < 2 || magic() != strtoul(argv[1], NULL, 0);
+}
