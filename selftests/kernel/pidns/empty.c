@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// A pid namespace that has no init yet: opened, entered, given its init by another task than the one that made it.
+// A pid namespace that has no init yet: opened, entered, given its init by another task than the
+// one that made it.
 
 #define _GNU_SOURCE
 #include <linux/nsfs.h>
@@ -14,7 +15,7 @@
 
 #ifndef NS_GET_PID_IN_PIDNS
 #define NS_GET_PID_FROM_PIDNS _IOR(NSIO, 0x6, int)
-#define NS_GET_PID_IN_PIDNS _IOR(NSIO, 0x8, int)
+#define NS_GET_PID_IN_PIDNS   _IOR(NSIO, 0x8, int)
 #endif
 
 /*
@@ -52,7 +53,10 @@ static bool same_file(int a, int b)
 	return !fstat(a, &sa) && !fstat(b, &sb) && sa.st_ino == sb.st_ino && sa.st_dev == sb.st_dev;
 }
 
-/* Forks into the namespace that setns() chose; the child says by its exit status whether it is pid @want. */
+/*
+ * Forks into the namespace that setns() chose; the child says by its exit status whether it is
+ * pid @want.
+ */
 static int fork_is(pid_t want)
 {
 	pid_t pid = fork_at(0, NULL, 0);
@@ -160,7 +164,7 @@ TEST_F(empty, maker_may_be_gone)
 /* The purpose: all numbers chosen, outside by a task outside, and the owner is inside. */
 TEST_F(empty, set_tid_on_every_level)
 {
-	pid_t set_tid[2] = { 1, CHOSEN }, nr[2] = { 0 }, pid;
+	pid_t set_tid[2] = {1, CHOSEN}, nr[2] = {0}, pid;
 	int n;
 
 	if (geteuid())
@@ -179,7 +183,7 @@ TEST_F(empty, set_tid_on_every_level)
 
 TEST_F(empty, refuses_other_numbers_and_can_be_tried_again)
 {
-	pid_t wrong[] = { 2, 3, 300, 4000 }, one = 1, pid;
+	pid_t wrong[] = {2, 3, 300, 4000}, one = 1, pid;
 	int i;
 
 	ASSERT_EQ(0, setns(self->ns, CLONE_NEWPID));
@@ -198,7 +202,7 @@ TEST_F(empty, refuses_other_numbers_and_can_be_tried_again)
 
 TEST_F(empty, refused_numbers_are_free_again)
 {
-	pid_t set_tid[2] = { 2, CHOSEN + 1 }, pid;
+	pid_t set_tid[2] = {2, CHOSEN + 1}, pid;
 
 	if (geteuid())
 		SKIP(return, "needs root in order to choose the outer number");
@@ -225,7 +229,7 @@ TEST_F(empty, refused_numbers_are_free_again)
 
 TEST_F(empty, more_levels_than_there_are)
 {
-	pid_t set_tid[8] = { 1, CHOSEN, CHOSEN, CHOSEN, CHOSEN, CHOSEN, CHOSEN, CHOSEN };
+	pid_t set_tid[8] = {1, CHOSEN, CHOSEN, CHOSEN, CHOSEN, CHOSEN, CHOSEN, CHOSEN};
 
 	ASSERT_EQ(0, setns(self->ns, CLONE_NEWPID));
 	EXPECT_EQ(-EINVAL, fork_at(0, set_tid, 8));
@@ -308,7 +312,8 @@ TEST_F(empty, unprivileged_task_cannot_enter)
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
-		if (syscall(SYS_setresgid, NOBODY, NOBODY, NOBODY) || syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY))
+		if (syscall(SYS_setresgid, NOBODY, NOBODY, NOBODY) ||
+		    syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY))
 			_exit(2);
 		_exit(!(setns(self->ns, CLONE_NEWPID) == -1 && errno == EPERM));
 	}
@@ -324,7 +329,8 @@ TEST_F(empty, unprivileged_task_cannot_open)
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
-		if (syscall(SYS_setresgid, NOBODY, NOBODY, NOBODY) || syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY))
+		if (syscall(SYS_setresgid, NOBODY, NOBODY, NOBODY) ||
+		    syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY))
 			_exit(2);
 		_exit(open_ns(self->holder.pid, "pid_for_children") != -EACCES);
 	}

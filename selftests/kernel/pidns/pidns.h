@@ -26,7 +26,10 @@
 
 #define SKIP_UNSUPPORTED "pid_for_children of a namespace without init cannot be opened (ENOENT)"
 
-/* Forks. @flags: clone3() flags; @set_tid: numbers from the innermost namespace outward. Returns a negative errno. */
+/*
+ * Forks. @flags: clone3() flags; @set_tid: numbers from the innermost namespace outward. Returns
+ * a negative errno.
+ */
 static inline pid_t fork_at(unsigned long flags, const pid_t *set_tid, size_t nr)
 {
 	struct clone_args args = {
@@ -41,8 +44,8 @@ static inline pid_t fork_at(unsigned long flags, const pid_t *set_tid, size_t nr
 }
 
 /*
- * A fork that fails late, when the pid has been allocated already: the pidfd cannot be stored. Returns a negative
- * errno.
+ * A fork that fails late, when the pid has been allocated already: the pidfd cannot be stored.
+ * Returns a negative errno.
  */
 static inline pid_t fork_that_faults(void)
 {
@@ -80,7 +83,9 @@ static inline int open_ns(pid_t pid, const char *name)
 	return fd < 0 ? -errno : fd;
 }
 
-/* The numbers of the calling process, from the outermost namespace that its /proc shows inward. */
+/*
+ * The numbers of the calling process, from the outermost namespace that its /proc shows inward.
+ */
 static inline int read_nspid(pid_t *nr, int max)
 {
 	char line[256], *p = NULL;
@@ -103,8 +108,9 @@ static inline int read_nspid(pid_t *nr, int max)
 }
 
 /*
- * A process that has unshared @flags and waits: the holder of an empty pid namespace. It has a number in the namespace
- * that the test is in, and one @sock by which it is told to do one thing more.
+ * A process that has unshared @flags and waits: the holder of an empty pid namespace. It has a
+ * number in the namespace that the test is in, and one @sock by which it is told to do one thing
+ * more.
  */
 struct holder {
 	pid_t pid;
@@ -139,7 +145,7 @@ static inline long holder_reply(const struct holder *h)
 
 static inline long holder_call(const struct holder *h, holder_fn fn, long arg)
 {
-	struct holder_order o = { .fn = fn, .arg = arg };
+	struct holder_order o = {.fn = fn, .arg = arg};
 
 	return send(h->sock, &o, sizeof(o), MSG_NOSIGNAL) == sizeof(o) ? holder_reply(h) : -errno;
 }
@@ -147,7 +153,7 @@ static inline long holder_call(const struct holder *h, holder_fn fn, long arg)
 /* Returns 0 or a negative errno. */
 static inline long holder_start(struct holder *h, unsigned long flags)
 {
-	struct timeval tv = { .tv_sec = 60 };
+	struct timeval tv = {.tv_sec = 60};
 	int socks[2];
 	long ret;
 
@@ -182,10 +188,12 @@ static inline void holder_stop(struct holder *h)
 	h->pid = 0;
 }
 
-/* 1 if the kernel has what is tested here, 0 if not, a negative errno if it cannot be found out. */
+/*
+ * 1 if the kernel has what is tested here, 0 if not, a negative errno if it cannot be found out.
+ */
 static inline long empty_namespaces_can_be_opened(void)
 {
-	struct holder h = { 0 };
+	struct holder h = {0};
 	unsigned long flags = CLONE_NEWPID | (geteuid() ? CLONE_NEWUSER : 0);
 	long ret = holder_start(&h, flags);
 	int fd;

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Several tasks that fork into a pid namespace without init at the same time: one of them makes the init.
+// Several tasks that fork into a pid namespace without init at the same time: one of them makes the
+// init.
 
 #define _GNU_SOURCE
 #include "../kselftest_harness.h"
 #include "pidns.h"
 
-#define TASKS 6
+#define TASKS  6
 #define ROUNDS 150
 
 /* Shared by all processes of a test. */
 struct arena {
 	int waiting, go;
-	int forks; /* all attempts but those that fail on purpose */
-	int inits; /* children that were number 1, */
+	int forks;  /* all attempts but those that fail on purpose */
+	int inits;  /* children that were number 1, */
 	int others; /* that had another number, */
 	int second; /* forks that came second before there was an init, */
-	int wrong; /* and anything else */
+	int wrong;  /* and anything else */
 	int faults; /* failures on purpose */
 };
 
@@ -33,7 +34,8 @@ FIXTURE_SETUP(race)
 		SKIP(return, SKIP_UNSUPPORTED);
 	if (ret < 0)
 		SKIP(return, "cannot unshare namespaces: %s", strerror(-ret));
-	self->arena = mmap(NULL, sizeof(*self->arena), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	self->arena = mmap(NULL, sizeof(*self->arena), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->arena);
 }
 
@@ -147,31 +149,34 @@ static int count_inits(struct arena *a)
 	int i;
 
 	for (i = 0; i < 10000; i++) {
-		if (get(&a->inits) + get(&a->others) + get(&a->second) + get(&a->wrong) >= get(&a->forks))
+		if (get(&a->inits) + get(&a->others) + get(&a->second) + get(&a->wrong) >=
+		    get(&a->forks))
 			break;
 		usleep(1000);
 	}
 	return get(&a->inits);
 }
 
-#define RUN_ROUNDS(fault, set_tid) do { \
-	struct arena *a = self->arena; \
-	int round_nr, seconds = 0; \
-	prctl(PR_SET_CHILD_SUBREAPER, 1); \
-	for (round_nr = 0; round_nr < ROUNDS; round_nr++) { \
-		ASSERT_EQ(0, one_round(&self->holder, a, fault, set_tid)); \
-		ASSERT_EQ(1, count_inits(a)) { \
-			TH_LOG("round %d: %d inits, %d others, %d too early, %d wrong", round_nr, \
-			       a->inits, a->others, a->second, a->wrong); \
-		} \
-		ASSERT_EQ(0, a->wrong); \
-		seconds += a->second; \
-		reap_all(); \
-		self->holder.pid = 0; \
-		close(self->holder.sock); \
-	} \
-	TH_LOG("%d forks came second before there was an init", seconds); \
-} while (0)
+#define RUN_ROUNDS(fault, set_tid)                                                              \
+	do {                                                                                    \
+		struct arena *a = self->arena;                                                  \
+		int round_nr, seconds = 0;                                                      \
+		prctl(PR_SET_CHILD_SUBREAPER, 1);                                               \
+		for (round_nr = 0; round_nr < ROUNDS; round_nr++) {                             \
+			ASSERT_EQ(0, one_round(&self->holder, a, fault, set_tid));              \
+			ASSERT_EQ(1, count_inits(a))                                            \
+			{                                                                       \
+				TH_LOG("round %d: %d inits, %d others, %d too early, %d wrong", \
+				       round_nr, a->inits, a->others, a->second, a->wrong);     \
+			}                                                                       \
+			ASSERT_EQ(0, a->wrong);                                                 \
+			seconds += a->second;                                                   \
+			reap_all();                                                             \
+			self->holder.pid = 0;                                                   \
+			close(self->holder.sock);                                               \
+		}                                                                               \
+		TH_LOG("%d forks came second before there was an init", seconds);               \
+	} while (0)
 
 TEST_F_TIMEOUT(race, one_becomes_init, 300)
 {

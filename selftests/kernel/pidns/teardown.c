@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The end of a pid namespace without init: by its last reference, and by the death of the namespaces above it.
+// The end of a pid namespace without init: by its last reference, and by the death of the
+// namespaces above it.
 
 #define _GNU_SOURCE
 #include "../kselftest_harness.h"
 #include "pidns.h"
 
-#define PAUSE_FOREVER() do { pause(); } while (1)
+#define PAUSE_FOREVER()  \
+	do {             \
+		pause(); \
+	} while (1)
 
 FIXTURE(teardown)
 {
@@ -39,10 +43,13 @@ static int write_file(const char *path, const char *text)
 	return ret;
 }
 
-/* In a user namespace in which one pid namespace is allowed: a second one has to wait for the end of the first. */
+/*
+ * In a user namespace in which one pid namespace is allowed: a second one has to wait for the end
+ * of the first.
+ */
 static int limit_is_free_again(void)
 {
-	struct holder first = { 0 }, second = { 0 };
+	struct holder first = {0}, second = {0};
 	int fd, i;
 	long ret;
 
@@ -81,7 +88,10 @@ TEST_F(teardown, dies_with_last_reference)
 
 /* --- the namespace above is dead --- */
 
-/* Runs as the init of a namespace: makes a child that unshares a namespace below, says so, and waits. */
+/*
+ * Runs as the init of a namespace: makes a child that unshares a namespace below, says so, and
+ * waits.
+ */
 static void init_with_empty_child(int ready)
 {
 	pid_t pid = fork();
@@ -111,10 +121,13 @@ static pid_t nth_child(pid_t of)
 
 struct below {
 	pid_t init; /* of the namespace in the middle */
-	int ns; /* the empty one below */
+	int ns;	    /* the empty one below */
 };
 
-/* A namespace in the middle with its init, and an empty one below it. Returns 0 or a step that failed. */
+/*
+ * A namespace in the middle with its init, and an empty one below it. Returns 0 or a step that
+ * failed.
+ */
 static int make_below(struct below *b)
 {
 	unsigned long flags = CLONE_NEWPID | (geteuid() ? CLONE_NEWUSER : 0);
@@ -142,7 +155,7 @@ static int make_below(struct below *b)
 
 TEST_F(teardown, enters_below_a_living_one)
 {
-	pid_t nr[3] = { 0 }, pid;
+	pid_t nr[3] = {0}, pid;
 	struct below b;
 
 	ASSERT_EQ(0, make_below(&b));
@@ -191,7 +204,10 @@ TEST_F(teardown, dead_above_when_entered)
 	EXPECT_EQ(-ENOMEM, pid);
 }
 
-/* The init below is a process of the namespace above, and goes with it although its parent is outside of both. */
+/*
+ * The init below is a process of the namespace above, and goes with it although its parent is
+ * outside of both.
+ */
 TEST_F(teardown, init_below_dies_with_init_above)
 {
 	struct below b;
@@ -212,7 +228,10 @@ TEST_F(teardown, init_below_dies_with_init_above)
 	EXPECT_EQ(-ENOMEM, pid);
 }
 
-/* Forks into the namespace below until that fails; each child is its init and tries again with a child of its own. */
+/*
+ * Forks into the namespace below until that fails; each child is its init and tries again with a
+ * child of its own.
+ */
 static int fork_until_dead(int ns)
 {
 	pid_t pid;
@@ -233,7 +252,10 @@ static int fork_until_dead(int ns)
 	}
 }
 
-/* Init above is killed at about the time when init below is made. It must end, and nothing may be left below. */
+/*
+ * Init above is killed at about the time when init below is made. It must end, and nothing may be
+ * left below.
+ */
 TEST_F(teardown, dying_above_while_init_is_made)
 {
 	struct pollfd pfd;
@@ -243,7 +265,7 @@ TEST_F(teardown, dying_above_while_init_is_made)
 
 	for (round = 0; round < 60; round++) {
 		ASSERT_EQ(0, make_below(&b));
-		pfd = (struct pollfd){ .fd = syscall(SYS_pidfd_open, b.init, 0), .events = POLLIN };
+		pfd = (struct pollfd){.fd = syscall(SYS_pidfd_open, b.init, 0), .events = POLLIN};
 		ASSERT_GE(pfd.fd, 0);
 		for (i = 0; i < 3; i++) {
 			forker[i] = fork();
@@ -253,7 +275,8 @@ TEST_F(teardown, dying_above_while_init_is_made)
 		if (round % 3)
 			usleep(round * 20);
 		kill(b.init, SIGKILL);
-		EXPECT_EQ(1, poll(&pfd, 1, 20000)) {
+		EXPECT_EQ(1, poll(&pfd, 1, 20000))
+		{
 			TH_LOG("the init above does not end, in round %d", round);
 		}
 		for (i = 0; i < 3; i++) {

@@ -10,7 +10,7 @@
 #include "../kselftest_harness.h"
 #include "session.h"
 
-#define NOBODY 65534
+#define NOBODY	   65534
 #define OTHER_USER 65533
 
 /*
@@ -49,20 +49,22 @@ FIXTURE_TEARDOWN(attach)
 	stage_clear(&self->stage);
 }
 
-#define EXPECT_IDS(puppet, want_sid, want_pgrp) do { \
-	struct ids now_ids = { 0 }; \
-	EXPECT_TRUE(read_ids((puppet)->pid, &now_ids)); \
-	EXPECT_EQ((want_sid), now_ids.sid); \
-	EXPECT_EQ((want_pgrp), now_ids.pgrp); \
-} while (0)
+#define EXPECT_IDS(puppet, want_sid, want_pgrp)                 \
+	do {                                                    \
+		struct ids now_ids = {0};                       \
+		EXPECT_TRUE(read_ids((puppet)->pid, &now_ids)); \
+		EXPECT_EQ((want_sid), now_ids.sid);             \
+		EXPECT_EQ((want_pgrp), now_ids.pgrp);           \
+	} while (0)
 
 /* Refused with the errno, and nothing has changed. */
-#define EXPECT_REFUSED(error, pidfd, arg) do { \
-	struct ids now_ids = { 0 }; \
-	EXPECT_EQ(-(error), call(self->caller, act_attach, (pidfd), (arg))); \
-	EXPECT_TRUE(read_ids(self->caller->pid, &now_ids)); \
-	EXPECT_TRUE(same_ids(&self->before, &now_ids)); \
-} while (0)
+#define EXPECT_REFUSED(error, pidfd, arg)                                            \
+	do {                                                                         \
+		struct ids now_ids = {0};                                            \
+		EXPECT_EQ(-(error), call(self->caller, act_attach, (pidfd), (arg))); \
+		EXPECT_TRUE(read_ids(self->caller->pid, &now_ids));                  \
+		EXPECT_TRUE(same_ids(&self->before, &now_ids));                      \
+	} while (0)
 
 TEST_F(attach, to_leader)
 {
@@ -163,7 +165,7 @@ TEST_F(attach, children_inherit)
 
 TEST_F(attach, group_signal_reaches_caller)
 {
-	siginfo_t info = { 0 };
+	siginfo_t info = {0};
 
 	ASSERT_EQ(0, call(self->caller, act_attach, self->grouped->pidfd, 0));
 	ASSERT_EQ(0, kill(-self->grouped->pid, SIGTERM));
@@ -191,7 +193,7 @@ static void *attach_in_thread(void *arg)
 
 static long act_attach_in_thread(long pidfd, long unused)
 {
-	struct thread_attach t = { .pidfd = pidfd, .ret = -EIO };
+	struct thread_attach t = {.pidfd = pidfd, .ret = -EIO};
 	pthread_t thread;
 
 	(void)unused;
@@ -210,7 +212,7 @@ TEST_F(attach, in_thread_moves_the_process)
 static void *attach_after_leader_thread(void *arg)
 {
 	struct thread_attach *t = arg;
-	struct ids ids = { 0 };
+	struct ids ids = {0};
 	long ret;
 
 	/* The main thread leaves a zombie behind until the whole process has exited. */
@@ -351,10 +353,11 @@ TEST_F(attach, refuses_kernel_thread)
 	EXPECT_REFUSED(EPERM, sys_pidfd_open(2, 0), 0);
 }
 
-#define SKIP_UNLESS_ROOT() do { \
-	if (geteuid()) \
-		SKIP(return, "needs root in order to change users and capabilities"); \
-} while (0)
+#define SKIP_UNLESS_ROOT()                                                                    \
+	do {                                                                                  \
+		if (geteuid())                                                                \
+			SKIP(return, "needs root in order to change users and capabilities"); \
+	} while (0)
 
 TEST_F(attach, refuses_unprivileged)
 {
@@ -372,7 +375,8 @@ TEST_F(attach, refuses_unprivileged)
 TEST_F(attach, refuses_root_without_capability)
 {
 	SKIP_UNLESS_ROOT();
-	ASSERT_EQ(0, call(self->caller, act_become, 0, ~(CAP(CAP_CHECKPOINT_RESTORE) | CAP(CAP_SYS_ADMIN))));
+	ASSERT_EQ(0, call(self->caller, act_become, 0,
+			  ~(CAP(CAP_CHECKPOINT_RESTORE) | CAP(CAP_SYS_ADMIN))));
 	EXPECT_REFUSED(EPERM, self->leader->pidfd, 0);
 }
 
@@ -403,7 +407,8 @@ TEST_F(attach, needs_ptrace_access)
 	ASSERT_NE(NULL, tracer);
 	ASSERT_EQ(0, call(self->caller, act_become, NOBODY, CAP(CAP_CHECKPOINT_RESTORE)));
 	EXPECT_REFUSED(EPERM, self->member->pidfd, 0);
-	ASSERT_EQ(0, call(tracer, act_become, NOBODY, CAP(CAP_CHECKPOINT_RESTORE) | CAP(CAP_SYS_PTRACE)));
+	ASSERT_EQ(0, call(tracer, act_become, NOBODY,
+			  CAP(CAP_CHECKPOINT_RESTORE) | CAP(CAP_SYS_PTRACE)));
 	EXPECT_EQ(0, call(tracer, act_attach, self->member->pidfd, 0));
 }
 
@@ -466,8 +471,8 @@ struct proc_event_message {
 
 static int listen_to_connector(void)
 {
-	struct sockaddr_nl addr = { .nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC };
-	struct timeval tv = { .tv_sec = 10 };
+	struct sockaddr_nl addr = {.nl_family = AF_NETLINK, .nl_groups = CN_IDX_PROC};
+	struct timeval tv = {.tv_sec = 10};
 	struct proc_event_message msg;
 	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_CONNECTOR);
 
@@ -495,17 +500,20 @@ TEST_F(attach, sends_session_event)
 	bool seen = false;
 
 	if (fd < 0)
-		SKIP(return, "no process events (CONFIG_PROC_EVENTS, root in the initial namespaces)");
+		SKIP(return,
+			   "no process events (CONFIG_PROC_EVENTS, root in the initial namespaces)");
 	/* Within the session there is nothing to tell. */
 	ASSERT_EQ(0, call(self->caller, act_attach, self->member->pidfd, 0));
 	ASSERT_EQ(0, call(self->caller, act_attach, self->grouped->pidfd, 0));
 	ASSERT_EQ(0, kill_and_reap(self->caller));
 	while (recv(fd, &msg, sizeof(msg), 0) > 0) {
-		if (msg.event.what == PROC_EVENT_SID && msg.event.event_data.sid.process_pid == self->caller->pid) {
+		if (msg.event.what == PROC_EVENT_SID &&
+		    msg.event.event_data.sid.process_pid == self->caller->pid) {
 			EXPECT_FALSE(seen);
 			seen = true;
 		}
-		if (msg.event.what == PROC_EVENT_EXIT && msg.event.event_data.exit.process_pid == self->caller->pid)
+		if (msg.event.what == PROC_EVENT_EXIT &&
+		    msg.event.event_data.exit.process_pid == self->caller->pid)
 			break;
 	}
 	EXPECT_TRUE(seen);

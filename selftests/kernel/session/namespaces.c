@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// PIDFD_ATTACH_SESSION across pid and user namespaces: sessions that are invisible, sessions that must not be entered,
-// and whose capabilities count.
+// PIDFD_ATTACH_SESSION across pid and user namespaces: sessions that are invisible, sessions that
+// must not be entered, and whose capabilities count.
 
 #define _GNU_SOURCE
 #include "../kselftest_harness.h"
@@ -30,7 +30,8 @@ FIXTURE_SETUP(ns)
 	ASSERT_EQ(0, call(self->outside, act_setsid, 0, 0));
 	self->init = spawn(&self->stage, self->outside, CLONE_NEWPID);
 	if (!self->init)
-		SKIP(return, "cannot create a pid namespace: needs CAP_SYS_ADMIN and CONFIG_PID_NS");
+		SKIP(return,
+			   "cannot create a pid namespace: needs CAP_SYS_ADMIN and CONFIG_PID_NS");
 	self->leader = spawn(&self->stage, self->init, 0);
 	ASSERT_NE(NULL, self->leader);
 	ASSERT_EQ(0, call(self->leader, act_setsid, 0, 0));
@@ -52,14 +53,14 @@ static long act_getpid(long a, long b)
 
 static int session_of(const struct puppet *p)
 {
-	struct ids ids = { 0 };
+	struct ids ids = {0};
 
 	return read_ids(p->pid, &ids) ? ids.sid : -1;
 }
 
 static int group_of(const struct puppet *p)
 {
-	struct ids ids = { 0 };
+	struct ids ids = {0};
 
 	return read_ids(p->pid, &ids) ? ids.pgrp : -1;
 }
@@ -106,8 +107,8 @@ TEST_F(ns, to_session_inside)
 }
 
 /*
- * pid 1 itself may be moved, but only to a session that is as invisible as the one it was born in: it would have to
- * wait for itself when it ends.
+ * pid 1 itself may be moved, but only to a session that is as invisible as the one it was born in:
+ * it would have to wait for itself when it ends.
  */
 TEST_F(ns, init_moves_outside_only)
 {
@@ -167,10 +168,13 @@ TEST_F(ns, refuses_sibling_namespace)
 	EXPECT_EQ(-EXDEV, call(member, act_attach, self->leader->pidfd, 0));
 }
 
-/* The init of a namespace waits for all its pids. An attached process must not make it wait for ever. */
+/*
+ * The init of a namespace waits for all its pids. An attached process must not make it wait for
+ * ever.
+ */
 TEST_F(ns, namespace_with_attached_process_dies)
 {
-	struct pollfd pfd = { .fd = self->init->pidfd, .events = POLLIN };
+	struct pollfd pfd = {.fd = self->init->pidfd, .events = POLLIN};
 
 	ASSERT_EQ(0, call(self->caller, act_attach, self->init->pidfd, 0));
 	ASSERT_EQ(0, sys_pidfd_send_signal(self->init->pidfd, SIGKILL));
@@ -181,10 +185,14 @@ TEST_F(ns, namespace_with_attached_process_dies)
 
 /* --- capabilities --- */
 
-/* Root of a user namespace has the capability over the pid namespace that it owns, and over no other. */
+/*
+ * Root of a user namespace has the capability over the pid namespace that it owns, and over no
+ * other.
+ */
 TEST_F(ns, owner_of_the_targets_pid_namespace_counts)
 {
-	struct puppet *root = spawn(&self->stage, self->outside, CLONE_NEWUSER), *init, *member, *leader;
+	struct puppet *root = spawn(&self->stage, self->outside, CLONE_NEWUSER), *init, *member,
+		      *leader;
 
 	if (!root)
 		SKIP(return, "cannot create a user namespace");
@@ -201,7 +209,10 @@ TEST_F(ns, owner_of_the_targets_pid_namespace_counts)
 	ASSERT_NE(NULL, member);
 	EXPECT_EQ(0, call(member, act_attach, leader->pidfd, 0));
 	EXPECT_EQ(leader->pid, session_of(member));
-	/* Back to 'session 0', by the init, which is in a namespace that the caller's user namespace owns. */
+	/*
+	 * Back to 'session 0', by the init, which is in a namespace that the caller's user
+	 * namespace owns.
+	 */
 	EXPECT_EQ(0, call(member, act_attach, init->pidfd, 0));
 	EXPECT_EQ(0, call(member, act_getsid, 0, 0));
 	/* The same session by a process outside. */
@@ -247,10 +258,14 @@ TEST_F(ns, unprivileged_user)
 	EXPECT_EQ(member->pid, group_of(member));
 }
 
-/* A caller with the capability over the target's namespace, but whom the target's user does not let trace it. */
+/*
+ * A caller with the capability over the target's namespace, but whom the target's user does not
+ * let trace it.
+ */
 TEST_F(ns, user_namespace_does_not_replace_ptrace_access)
 {
-	struct puppet *root = spawn(&self->stage, self->outside, CLONE_NEWUSER), *init, *leader, *member;
+	struct puppet *root = spawn(&self->stage, self->outside, CLONE_NEWUSER), *init, *leader,
+		      *member;
 
 	if (!root)
 		SKIP(return, "cannot create a user namespace");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Process groups that PIDFD_ATTACH_SESSION orphans: stopped members get SIGHUP and SIGCONT, as if the caller had exited.
+// Process groups that PIDFD_ATTACH_SESSION orphans: stopped members get SIGHUP and SIGCONT, as if
+// the caller had exited.
 
 #define _GNU_SOURCE
 #include "../kselftest_harness.h"
@@ -35,7 +36,7 @@ FIXTURE_TEARDOWN(orphan)
 
 static bool stop(const struct puppet *p)
 {
-	struct ids ids = { 0 };
+	struct ids ids = {0};
 	int i;
 
 	sys_pidfd_send_signal(p->pidfd, SIGSTOP);
@@ -47,7 +48,7 @@ static bool stop(const struct puppet *p)
 /* The state after a while in which a signal that was sent would have shown itself. */
 static char settled_state(const struct puppet *p)
 {
-	struct ids ids = { 0 };
+	struct ids ids = {0};
 
 	usleep(50000);
 	return read_ids(p->pid, &ids) ? ids.state : 'X';
@@ -55,7 +56,7 @@ static char settled_state(const struct puppet *p)
 
 static bool dies(const struct puppet *p)
 {
-	struct pollfd pfd = { .fd = p->pidfd, .events = POLLIN };
+	struct pollfd pfd = {.fd = p->pidfd, .events = POLLIN};
 
 	return poll(&pfd, 1, 10000) == 1;
 }
@@ -63,7 +64,7 @@ static bool dies(const struct puppet *p)
 /* How a child of the puppet that asks has died: by which signal, negative if otherwise. */
 static long act_died_of(long pidfd, long unused)
 {
-	siginfo_t info = { 0 };
+	siginfo_t info = {0};
 
 	(void)unused;
 	if (waitid(P_PIDFD, pidfd, &info, WEXITED | WNOHANG))

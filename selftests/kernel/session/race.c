@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// PIDFD_ATTACH_SESSION at the same time as everything else that changes sessions, groups and terminals, or ends
-// processes. Run these on a kernel with lockdep and KASAN as well: what they look for may show in its log only.
+// PIDFD_ATTACH_SESSION at the same time as everything else that changes sessions, groups and
+// terminals, or ends processes. Run these on a kernel with lockdep and KASAN as well: what they
+// look for may show in its log only.
 
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -11,7 +12,7 @@
 #include "../kselftest_harness.h"
 #include "session.h"
 
-#define RUN_MS 1000
+#define RUN_MS	  1000
 #define EXEC_LOOP "--exec-loop"
 
 /* Shared by all processes of a test. */
@@ -19,12 +20,12 @@ struct arena {
 	int stop;
 	int pidfd[2]; /* whom to attach to */
 	pid_t sid[2]; /* leaders of the two sessions */
-	pid_t group; /* another group of session 0 */
+	pid_t group;  /* another group of session 0 */
 	int tty;
 	long attached; /* calls that succeeded */
-	long failed; /* calls with an errno that is no legal outcome, */
-	long error; /* the last of them, */
-	long torn; /* and processes with a group of another session */
+	long failed;   /* calls with an errno that is no legal outcome, */
+	long error;    /* the last of them, */
+	long torn;     /* and processes with a group of another session */
 };
 
 FIXTURE(race)
@@ -41,7 +42,8 @@ FIXTURE_SETUP(race)
 	if (!attach_supported())
 		SKIP(return, SKIP_UNSUPPORTED);
 	stage_open(&self->stage);
-	self->arena = mmap(NULL, sizeof(*self->arena), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	self->arena = mmap(NULL, sizeof(*self->arena), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->arena);
 	self->arena->tty = -1;
 	for (i = 0; i < 2; i++) {
@@ -84,20 +86,24 @@ static void note(struct arena *a, long ret, long legal)
 	}
 }
 
-#define EXPECT_SOUND(a) do { \
-	EXPECT_LT(0, (a)->attached); \
-	EXPECT_EQ(0, (a)->failed) { \
-		TH_LOG("%ld calls failed, the last one with errno %ld", (a)->failed, (a)->error); \
-	} \
-	EXPECT_EQ(0, (a)->torn); \
-} while (0)
+#define EXPECT_SOUND(a)                                                                      \
+	do {                                                                                 \
+		EXPECT_LT(0, (a)->attached);                                                 \
+		EXPECT_EQ(0, (a)->failed)                                                    \
+		{                                                                            \
+			TH_LOG("%ld calls failed, the last one with errno %ld", (a)->failed, \
+			       (a)->error);                                                  \
+		}                                                                            \
+		EXPECT_EQ(0, (a)->torn);                                                     \
+	} while (0)
 
 /* The calling process is in one of the combinations of session and group that exist. */
 static bool sound_ids(const struct arena *a)
 {
 	pid_t sid = getsid(0), pgrp = getpgrp();
 
-	return (sid == a->sid[0] && (pgrp == a->sid[0] || pgrp == a->group)) || (sid == a->sid[1] && pgrp == a->sid[1]);
+	return (sid == a->sid[0] && (pgrp == a->sid[0] || pgrp == a->group)) ||
+	       (sid == a->sid[1] && pgrp == a->sid[1]);
 }
 
 /* --- loops that puppets run --- */
@@ -163,12 +169,15 @@ static void *thread_fork(void *arg)
 	return NULL;
 }
 
-/* Threads of one process pull it into two sessions at once, while others change its group and fork. */
+/*
+ * Threads of one process pull it into two sessions at once, while others change its group and
+ * fork.
+ */
 static long loop_threads(long arena, long unused)
 {
 	struct arena *a = (struct arena *)arena;
-	struct job jobs[] = { { a, 0 }, { a, 1 }, { a, 0 }, { a, 0 } };
-	void *(*fn[])(void *) = { thread_attach, thread_attach, thread_setpgid, thread_fork };
+	struct job jobs[] = {{a, 0}, {a, 1}, {a, 0}, {a, 0}};
+	void *(*fn[])(void *) = {thread_attach, thread_attach, thread_setpgid, thread_fork};
 	pthread_t threads[4];
 	int i;
 
@@ -223,12 +232,13 @@ TEST_F(race, target_changes_group)
 	run_for(self->arena, RUN_MS);
 	EXPECT_EQ(0, reply(target));
 	for (i = 0; i < 2; i++) {
-		struct ids ids = { 0 };
+		struct ids ids = {0};
 
 		EXPECT_EQ(0, reply(p[i]));
 		ASSERT_TRUE(read_ids(p[i]->pid, &ids));
 		if (ids.sid == self->arena->sid[0]) {
-			EXPECT_TRUE(ids.pgrp == self->arena->group || ids.pgrp == self->arena->sid[0]);
+			EXPECT_TRUE(ids.pgrp == self->arena->group ||
+				    ids.pgrp == self->arena->sid[0]);
 		} else {
 			EXPECT_EQ(ids.sid, ids.pgrp);
 		}
@@ -292,7 +302,7 @@ TEST_F(race, target_exits)
 
 static void *thread_exec(void *arg)
 {
-	char *argv[] = { "race", EXEC_LOOP, NULL };
+	char *argv[] = {"race", EXEC_LOOP, NULL};
 
 	(void)arg;
 	execv("/proc/self/exe", argv);
@@ -392,7 +402,9 @@ TEST_F(race, terminal_comes_and_goes)
 		EXPECT_EQ(0, call(p[i], act_attach, self->leader[0]->pidfd, 0));
 	}
 	EXPECT_SOUND(self->arena);
-	/* The end of the leader takes it away from all, and none holds the terminal by mistake. */
+	/*
+	 * The end of the leader takes it away from all, and none holds the terminal by mistake.
+	 */
 	ASSERT_EQ(0, kill_and_reap(self->leader[0]));
 	for (i = 0; i < 3; i++) {
 		ASSERT_TRUE(read_ids(p[i]->pid, &ids));
@@ -428,8 +440,9 @@ TEST_F(race, namespace_teardown)
 		}
 		usleep(1000 * (round % 7));
 		ASSERT_EQ(0, sys_pidfd_send_signal(init->pidfd, SIGKILL));
-		pfd = (struct pollfd){ .fd = init->pidfd, .events = POLLIN };
-		ASSERT_EQ(1, poll(&pfd, 1, 20000)) {
+		pfd = (struct pollfd){.fd = init->pidfd, .events = POLLIN};
+		ASSERT_EQ(1, poll(&pfd, 1, 20000))
+		{
 			TH_LOG("the init of the namespace does not end, in round %d", round);
 		}
 		EXPECT_EQ(0, act_reap(init->pidfd, 0));

@@ -2,9 +2,9 @@
 /*
  * Helpers for the tests of PIDFD_ATTACH_SESSION.
  *
- * A test directs puppets: processes that run functions of this program when told to, and report what they returned.
- * All share one table of file descriptors, so that a pidfd that one of them opens is usable in all, whatever pid
- * namespaces they live in.
+ * A test directs puppets: processes that run functions of this program when told to, and report
+ * what they returned. All share one table of file descriptors, so that a pidfd that one of them
+ * opens is usable in all, whatever pid namespaces they live in.
  */
 #ifndef SELFTESTS_SESSION_H
 #define SELFTESTS_SESSION_H
@@ -46,9 +46,9 @@
 #define CAP_CHECKPOINT_RESTORE 40
 #endif
 
-#define CAP(x) (1ULL << (x))
+#define CAP(x)	      (1ULL << (x))
 #define REPLY_SECONDS 20
-#define MAX_PUPPETS 24
+#define MAX_PUPPETS   24
 
 #define SKIP_UNSUPPORTED "the kernel has no PIDFD_ATTACH_SESSION (ENOTTY)"
 
@@ -92,8 +92,8 @@ static inline long act_attach(long pidfd, long arg)
 }
 
 /*
- * The probe that is recommended to programs: for the calling process itself the call changes nothing, and fails with
- * ENOTTY only where the kernel does not know it.
+ * The probe that is recommended to programs: for the calling process itself the call changes
+ * nothing, and fails with ENOTTY only where the kernel does not know it.
  */
 static inline bool attach_supported(void)
 {
@@ -138,7 +138,7 @@ static inline long act_spawn(long sock, long flags)
 /* Starts @fn in the puppet without waiting for the end. */
 static inline long tell(const struct puppet *p, act_fn fn, long a, long b)
 {
-	struct order o = { .fn = fn, .a = a, .b = b };
+	struct order o = {.fn = fn, .a = a, .b = b};
 
 	return send(p->sock, &o, sizeof(o), MSG_NOSIGNAL) == sizeof(o) ? 0 : -errno;
 }
@@ -173,10 +173,13 @@ static inline pid_t pidfd_nr(int pidfd)
 	return pid;
 }
 
-/* A new puppet, forked by the test itself or by the puppet @by. Returns NULL on failure, with a message. */
+/*
+ * A new puppet, forked by the test itself or by the puppet @by. Returns NULL on failure, with a
+ * message.
+ */
 static inline struct puppet *spawn(struct stage *s, const struct puppet *by, unsigned long flags)
 {
-	struct timeval tv = { .tv_sec = REPLY_SECONDS };
+	struct timeval tv = {.tv_sec = REPLY_SECONDS};
 	struct puppet *p = &s->puppets[s->nr];
 	int socks[2];
 	long pidfd;
@@ -189,7 +192,7 @@ static inline struct puppet *spawn(struct stage *s, const struct puppet *by, uns
 		fprintf(stderr, "# spawn: %s\n", strerror(-pidfd));
 		return NULL;
 	}
-	*p = (struct puppet){ .pidfd = pidfd, .sock = socks[0], .pid = pidfd_nr(pidfd) };
+	*p = (struct puppet){.pidfd = pidfd, .sock = socks[0], .pid = pidfd_nr(pidfd)};
 	s->nr++;
 	return p;
 }
@@ -227,7 +230,8 @@ static inline bool read_ids(pid_t pid, struct ids *ids)
 		return false;
 	buf[n] = 0;
 	p = strrchr(buf, ')');
-	return p && sscanf(p + 2, "%c %d %d %d %d", &ids->state, &ids->ppid, &ids->pgrp, &ids->sid, &ids->tty) == 5;
+	return p && sscanf(p + 2, "%c %d %d %d %d", &ids->state, &ids->ppid, &ids->pgrp, &ids->sid,
+			   &ids->tty) == 5;
 }
 
 /* Session, group and terminal of @a and @b, or of one process at two times, are the same. */
@@ -286,10 +290,10 @@ static inline long act_getpgid(long pid, long unused)
 /* Keeps the capabilities in the mask @caps and changes to user and group @uid. */
 static inline long act_become(long uid, long caps)
 {
-	struct __user_cap_header_struct hdr = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct hdr = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {
-		{ .effective = (__u32)caps, .permitted = (__u32)caps },
-		{ .effective = (unsigned long)caps >> 32, .permitted = (unsigned long)caps >> 32 },
+		{.effective = (__u32)caps, .permitted = (__u32)caps},
+		{.effective = (unsigned long)caps >> 32, .permitted = (unsigned long)caps >> 32},
 	};
 
 	/* The raw calls: those of the C library are meant for all threads. */

@@ -27,7 +27,8 @@ static bool terminal_open(struct terminal *t)
 	if (t->slave < 0 || fstat(t->slave, &st))
 		return false;
 	/* new_encode_dev() */
-	t->nr = (minor(st.st_rdev) & 0xff) | major(st.st_rdev) << 8 | (minor(st.st_rdev) & ~0xff) << 12;
+	t->nr = (minor(st.st_rdev) & 0xff) | major(st.st_rdev) << 8 |
+		(minor(st.st_rdev) & ~0xff) << 12;
 	return true;
 }
 
@@ -100,7 +101,8 @@ FIXTURE_SETUP(tty)
 	if (!attach_supported())
 		SKIP(return, SKIP_UNSUPPORTED);
 	if (geteuid())
-		SKIP(return, "needs root: CAP_SYS_ADMIN in the initial user namespace decides about terminals");
+		SKIP(return,
+			   "needs root: CAP_SYS_ADMIN in the initial user namespace decides about terminals");
 	if (!terminal_open(&self->term))
 		SKIP(return, "no pseudo terminal to be had");
 	stage_open(&self->stage);
@@ -127,14 +129,14 @@ FIXTURE_TEARDOWN(tty)
 
 static int tty_of(const struct puppet *p)
 {
-	struct ids ids = { 0 };
+	struct ids ids = {0};
 
 	return read_ids(p->pid, &ids) ? ids.tty : -1;
 }
 
 static int session_of(const struct puppet *p)
 {
-	struct ids ids = { 0 };
+	struct ids ids = {0};
 
 	return read_ids(p->pid, &ids) ? ids.sid : -1;
 }
@@ -163,8 +165,8 @@ TEST_F(tty, attached_caller_has_job_control)
 
 TEST_F(tty, keyboard_reaches_attached_caller)
 {
-	struct pollfd pfd = { .fd = self->caller->pidfd, .events = POLLIN };
-	siginfo_t info = { 0 };
+	struct pollfd pfd = {.fd = self->caller->pidfd, .events = POLLIN};
+	siginfo_t info = {0};
 
 	ASSERT_EQ(0, call(self->leader, act_ignore, SIGINT, 0));
 	ASSERT_EQ(0, call(self->caller, act_attach, self->leader->pidfd, 0));
@@ -177,7 +179,7 @@ TEST_F(tty, keyboard_reaches_attached_caller)
 
 TEST_F(tty, refuses_caller_without_sys_admin)
 {
-	struct ids now = { 0 };
+	struct ids now = {0};
 
 	ASSERT_EQ(0, call(self->caller, act_become, 0, ~CAP(CAP_SYS_ADMIN)));
 	EXPECT_EQ(-EPERM, call(self->caller, act_attach, self->leader->pidfd, 0));
@@ -246,7 +248,7 @@ TEST_F(tty, session_that_lost_its_terminal)
 /* A zombie keeps the terminal until it is reaped. */
 TEST_F(tty, zombie_member_gives_terminal)
 {
-	struct pollfd pfd = { .fd = self->member->pidfd, .events = POLLIN };
+	struct pollfd pfd = {.fd = self->member->pidfd, .events = POLLIN};
 
 	sys_pidfd_send_signal(self->member->pidfd, SIGKILL);
 	ASSERT_EQ(1, poll(&pfd, 1, 10000));
