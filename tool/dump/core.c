@@ -137,6 +137,8 @@ int dump_cores(struct dump *d, struct dump_task *dt)
 	for (i = 0; !ret && i < dt->tracees.n; i++)
 		ret = ask_thread(d, dt, i);
 	if (!ret)
+		ret = dump_fd_flags(d, dt);
+	if (!ret)
 		ret = dump_secrets(d, dt);
 	stopped = agent_stop(&dt->agent, err);
 	springboard_remove(&dt->springboard);

@@ -123,15 +123,21 @@ static struct node *find_node(void **tree, const struct node *like,
 	return found ? *found : NULL;
 }
 
+/* The type of the file system matters only where the name does not tell the kind. */
 static void probe_fs(struct fd_probe *p)
 {
+	size_t len = strlen(p->link), tail = strlen(" (deleted)");
 	struct statfs sfs;
 
-	p->fstype = fstatfs(p->local, &sfs) ? 0 : (uint64_t)sfs.f_type;
+	p->fstype = 0;
+	if ((S_ISFIFO(p->st.st_mode) || p->st.st_nlink == 0 ||
+	     (len > tail && !strcmp(p->link + len - tail, " (deleted)"))) &&
+	    !fstatfs(p->local, &sfs))
+		p->fstype = sfs.f_type;
 }
 
 /* What a descriptor needs on first sight only. */
-static int probe_new(struct dump *d, struct dump_task *dt, struct fd_probe *p)
+static int probe_new(struct dump *d, struct dump_task *dt, struct fd_probe *p, char **fdinfo)
 {
 	char path[32];
 	int ret;
@@ -141,11 +147,15 @@ static int probe_new(struct dump *d, struct dump_task *dt, struct fd_probe *p)
 	if (ret)
 		return fail(&d->run->err, ret, "task %d: read the name of descriptor %d", dt->pid,
 			    p->fd);
-	p->local = syscall(SYS_pidfd_getfd, dt->pidfd, p->fd, 0);
-	if (p->local < 0)
-		return fail(&d->run->err, -errno, "task %d: get descriptor %d (%s)", dt->pid, p->fd,
-			    p->link);
 	probe_fs(p);
+	if (p->link[0] == '/' && !d->locks)
+		return 0;
+	/* Kinds without a path tell of themselves in fdinfo; file locks are there as well. */
+	snprintf(path, sizeof(path), "fdinfo/%d", p->fd);
+	ret = proc_read_record(dt->procfd, path, fdinfo);
+	if (ret < 0)
+		return fail(&d->run->err, ret, "task %d: read %s", dt->pid, path);
+	p->fdinfo = *fdinfo;
 	return 0;
 }
 
@@ -160,46 +170,54 @@ static int check_locks(struct dump *d, const struct fd_probe *p)
 	return fail_hint(&d->run->err, "release the lock before the dump");
 }
 
+static int collect_fd(struct dump *d, struct dump_task *dt, struct fd_probe *p, struct file **ret)
+{
+	_cleanup_free_ char *fdinfo = NULL;
+	int err;
+
+	p->fdinfo = "";
+	err = probe_new(d, dt, p, &fdinfo);
+	if (!err)
+		err = check_locks(d, p);
+	return err ? err : new_file(d, p, ret);
+}
+
+/* Our own copy of the descriptor tells most of it without a look into /proc. */
+static int probe_copy(struct dump *d, struct dump_task *dt, struct fd_probe *p)
+{
+	off_t pos;
+	int flags;
+
+	p->local = syscall(SYS_pidfd_getfd, dt->pidfd, p->fd, 0);
+	if (p->local < 0)
+		return fail(&d->run->err, -errno, "task %d: get descriptor %d", dt->pid, p->fd);
+	flags = fcntl(p->local, F_GETFL);
+	if (flags < 0 || fstat(p->local, &p->st))
+		return fail(&d->run->err, -errno, "task %d: stat descriptor %d", dt->pid, p->fd);
+	p->flags = flags;
+	pos = lseek(p->local, 0, SEEK_CUR);
+	p->pos = pos < 0 ? 0 : pos;
+	return 0;
+}
+
 static int add_fd(struct dump *d, struct dump_task *dt, struct fdtable *table, int fd)
 {
 	struct fd_probe p = {.pid = dt->pid, .fd = fd, .local = -1};
-	_cleanup_free_ char *fdinfo = NULL;
 	struct fd entry = {};
 	struct node like, *n;
-	char path[32];
 	int ret;
 
-	snprintf(path, sizeof(path), "fdinfo/%d", fd);
-	ret = proc_read_record(dt->procfd, path, &fdinfo);
-	if (ret < 0)
-		return fail(&d->run->err, ret, "task %d: read %s", dt->pid, path);
-	snprintf(path, sizeof(path), "fd/%d", fd);
-	if (fstatat(dt->procfd, path, &p.st, 0))
-		return fail(&d->run->err, -errno, "task %d: stat %s", dt->pid, path);
-	p.fdinfo = fdinfo;
-	p.flags = probe_number(&p, "flags", 8);
-	p.pos = probe_number(&p, "pos", 10);
-	p.mnt_id = probe_number(&p, "mnt_id", 10);
-	like = (struct node){p.st.st_dev, p.st.st_ino, p.pos, p.flags & ~O_CLOEXEC,
-			     dt->pid,	  fd,	       NULL};
-	n = find_node(&d->files.by_description, &like, by_description);
-	if (!n)
-		return fail(&d->run->err, -ENOMEM, "task %d: keep descriptor %d", dt->pid, fd);
-	if (!n->file) {
-		uint32_t cloexec = p.flags & O_CLOEXEC;
-
-		p.flags &= ~O_CLOEXEC;
-		ret = check_locks(d, &p);
-		if (!ret)
-			ret = probe_new(d, dt, &p);
-		if (!ret)
-			ret = new_file(d, &p, &n->file);
-		if (p.local >= 0)
-			close(p.local);
-		if (ret)
-			return ret;
-		p.flags |= cloexec;
-	}
+	ret = probe_copy(d, dt, &p);
+	like = (struct node){p.st.st_dev, p.st.st_ino, p.pos, p.flags, dt->pid, fd, NULL};
+	n = ret ? NULL : find_node(&d->files.by_description, &like, by_description);
+	if (!ret && !n)
+		ret = fail(&d->run->err, -ENOMEM, "task %d: keep descriptor %d", dt->pid, fd);
+	if (!ret && !n->file)
+		ret = collect_fd(d, dt, &p, &n->file);
+	if (p.local >= 0)
+		close(p.local);
+	if (ret)
+		return ret;
 	entry.file = n->file;
 	entry.msg = malloc(sizeof(*entry.msg));
 	if (!entry.msg)
@@ -208,7 +226,6 @@ static int add_fd(struct dump *d, struct dump_task *dt, struct fdtable *table, i
 	entry.msg->id = n->file->id;
 	entry.msg->type = n->file->msg->type;
 	entry.msg->fd = fd;
-	entry.msg->flags = p.flags & O_CLOEXEC ? FD_CLOEXEC : 0;
 	n->file->n_uses++;
 	table->fds.at[table->fds.n++] = entry; /* reserved by the caller */
 	return 0;
@@ -217,6 +234,51 @@ static int add_fd(struct dump *d, struct dump_task *dt, struct fdtable *table, i
 static int by_number(const void *a, const void *b)
 {
 	return *(const int *)a - *(const int *)b;
+}
+
+/*
+ * Close-on-exec belongs to the descriptor, which only its task can ask: in
+ * programs of as many calls as the arena takes.
+ */
+int dump_fd_flags(struct dump *d, struct dump_task *dt)
+{
+	struct fdtable *table = dt->task->fdtable;
+	const struct stub_op *first, *op;
+	struct program p;
+	size_t i = 0, k;
+	int ret;
+
+	if (table->asked_of != dt->task)
+		return 0;
+	while (i < table->fds.n) {
+		agent_program(&dt->agent, &p);
+		first = NULL;
+		for (k = i; k < table->fds.n; k++) {
+			op = program_call(&p, SYS_fcntl, 0, arg_imm(table->fds.at[k].msg->fd),
+					  arg_imm(F_GETFD));
+			if (!op)
+				break;
+			if (!first)
+				first = op;
+		}
+		ret = agent_run(&dt->agent, &p, &d->run->err);
+		if (ret)
+			return ret;
+		for (; i < k; i++)
+			table->fds.at[i].msg->flags = first++->ret & FD_CLOEXEC;
+	}
+	return 0;
+}
+
+/*
+ * Does any task of the system hold a file lock? Only then descriptors are asked
+ * one by one; locks name who set them, not who has them.
+ */
+void dump_look_for_locks(struct dump *d)
+{
+	_cleanup_free_ char *text = NULL;
+
+	d->locks = proc_read(AT_FDCWD, "/proc/locks", &text) != 0;
 }
 
 int dump_fds(struct dump *d, struct dump_task *dt)
@@ -243,6 +305,7 @@ int dump_fds(struct dump *d, struct dump_task *dt)
 		return fail(&d->run->err, -ENOMEM, "task %d: keep its descriptors", dt->pid);
 	}
 	table->id = id;
+	table->asked_of = dt->task;
 	dt->task->fdtable = table;
 	if (vec_reserve(&table->fds, fds.n + 1))
 		return fail(&d->run->err, -ENOMEM, "task %d: keep its descriptors", dt->pid);

@@ -119,6 +119,32 @@ static int add_region(struct page_dump *pd, uint64_t start, uint64_t end)
 	return 0;
 }
 
+/*
+ * A guard region (madvise(MADV_GUARD_INSTALL), 6.13) is a mark in the page
+ * tables. In the image it is a mapping of its own kind behind all others.
+ */
+static int add_guard(struct page_dump *pd, const struct page_region *r)
+{
+	MmEntry *m = pd->dt->task->mm->msg;
+	VmaEntry *e = malloc(sizeof(*e));
+	void *grown = realloc(m->vmas, (m->n_vmas + 1) * sizeof(*m->vmas));
+
+	if (grown)
+		m->vmas = grown;
+	if (!e || !grown) {
+		free(e);
+		return fail(&pd->d->run->err, -ENOMEM, "task %d: keep its guard regions",
+			    pd->dt->pid);
+	}
+	vma_entry__init(e);
+	e->start = r->start;
+	e->end = r->end;
+	e->status = VMA_GUARD;
+	e->fd = -1;
+	m->vmas[m->n_vmas++] = e;
+	return 0;
+}
+
 static int move(struct page_dump *pd)
 {
 	uint64_t addr = 0;
@@ -138,23 +164,42 @@ static int move(struct page_dump *pd)
 		       : ret;
 }
 
+static int scan(struct page_dump *pd, uint64_t start, uint64_t end, struct page_region *regions,
+		uint64_t *walked)
+{
+	struct scan_query query = {
+		.excluded = PAGE_IS_FILE | PAGE_IS_PFNZERO,
+		.any = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+		.shown = PAGE_IS_GUARD,
+	};
+	int n = scan_pages(pd->pagemap, start, end, &query, regions, REGIONS, walked);
+
+	/* Before 6.15 this category is unknown; guard regions look like swapped pages. */
+	if (n == -EINVAL) {
+		query.shown = 0;
+		n = scan_pages(pd->pagemap, start, end, &query, regions, REGIONS, walked);
+	}
+	if (n < 0)
+		return fail(&pd->d->run->err, n, "task %d: scan its page tables", pd->dt->pid);
+	return n;
+}
+
 /* Everything the page tables show between two addresses. */
 static int dump_range(struct page_dump *pd, uint64_t start, uint64_t end)
 {
-	static const struct scan_query query = {
-		.excluded = PAGE_IS_FILE | PAGE_IS_PFNZERO,
-		.any = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-	};
 	struct page_region regions[REGIONS];
 	int n, i, ret = 0;
 
 	while (!ret && start < end) {
-		n = scan_pages(pd->pagemap, start, end, &query, regions, REGIONS, &start);
+		n = scan(pd, start, end, regions, &start);
 		if (n < 0)
-			return fail(&pd->d->run->err, n, "task %d: scan its page tables",
-				    pd->dt->pid);
-		for (i = 0; !ret && i < n; i++)
-			ret = add_region(pd, regions[i].start, regions[i].end);
+			return n;
+		for (i = 0; !ret && i < n; i++) {
+			if (regions[i].categories & PAGE_IS_GUARD)
+				ret = add_guard(pd, &regions[i]);
+			else
+				ret = add_region(pd, regions[i].start, regions[i].end);
+		}
 		if (!ret && pd->extents.n >= REGIONS)
 			ret = move(pd);
 	}

@@ -64,6 +64,7 @@ struct dump {
 	uint64_t own_ns[N_NAMESPACES]; /* inode numbers (tree.c) */
 	struct dump_stats stats;
 	bool frozen;
+	bool locks; /* somebody holds file locks: see which descriptors do */
 };
 
 static inline struct dump_task *dump_of(const struct task *t)
@@ -89,6 +90,9 @@ int dump_mm(struct dump *d, struct dump_task *dt);
 /* Descriptor tables, cwd, root, exe. (files.c) */
 int dump_fds(struct dump *d, struct dump_task *dt);
 int dump_fs(struct dump *d, struct dump_task *dt);
+/* Flags of descriptors, asked by the stub in this task. */
+int dump_fd_flags(struct dump *d, struct dump_task *dt);
+void dump_look_for_locks(struct dump *d);
 /*
  * The entry for a file that is mapped or named by a path of /proc/PID, found
  * or made. @path is relative to dt->procfd ("exe", "cwd").

@@ -24,8 +24,7 @@ int scan_pages(int fd, uint64_t start, uint64_t end, const struct scan_query *q,
 		.category_inverted = q->excluded,
 		.category_mask = q->required | q->excluded,
 		.category_anyof_mask = q->any,
-		/* Told apart in the result only where the answer matters. */
-		.return_mask = q->required | q->any,
+		.return_mask = q->required | q->any | q->shown,
 	};
 	int n = ioctl(fd, PAGEMAP_SCAN, &arg);
 

@@ -26,6 +26,7 @@ struct page_region {
 /* Pages to look for: all of @required but none of @excluded, and any of @any (0: whatever). */
 struct scan_query {
 	uint64_t required, excluded, any;
+	uint64_t shown; /* further categories to tell apart in the result */
 };
 
 /*

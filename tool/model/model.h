@@ -39,8 +39,9 @@ struct fd {
 /* A descriptor table; several tasks may share one (CLONE_FILES). */
 struct fdtable {
 	uint32_t id;
-	VEC(struct fd) fds; /* ascending by msg->fd */
-	void *plan;	    /* the planner's own while it runs */
+	VEC(struct fd) fds;	     /* ascending by msg->fd */
+	const struct task *asked_of; /* at dump: the task that is asked about it */
+	void *plan;		     /* the planner's own while it runs */
 };
 
 struct vma {
@@ -100,7 +101,7 @@ static inline bool task_is_zombie(const struct task *t)
 
 struct checkpoint {
 	InventoryEntry *inventory;
-	SeccompEntry *seccomp; /* seccomp.img; NULL: no task has filters */
+	SeccompEntry *seccomp;	   /* seccomp.img; NULL: no task has filters */
 	VEC(struct task *) tasks;  /* parents before children; [0] is the root */
 	VEC(struct task *) by_pid; /* the same, ascending by pid */
 	VEC(struct file *) files;  /* ascending by id */

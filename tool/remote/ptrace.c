@@ -196,6 +196,8 @@ int tracee_put_back(struct tracee *t)
 		ret = tracee_set_sigmask(t, t->sigmask);
 	if (!ret)
 		ret = tracee_set_regs(t, &t->regs);
+	if (!ret)
+		t->away = false;
 	return ret;
 }
 

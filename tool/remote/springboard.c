@@ -302,28 +302,35 @@ void springboard_remove(struct springboard *sb)
 /* The kernel leaves SIGKILL and SIGSTOP out by itself. */
 #define ALL_BLOCKED (~0ULL)
 
-int springboard_call(struct springboard *sb, struct tracee *t, long nr, const uint64_t args[6],
-		     int64_t *ret)
+/* First the registers, which lead back and reset the mask; then the mask. */
+static int step_on(struct springboard *sb, struct tracee *t)
 {
+	struct user_regs_struct r = t->regs;
 	struct saved s;
 	int err;
 
 	save(&s, t);
 	err = sb_write(sb, offsetof(struct head, caller), &s, sizeof(s));
-	if (!err) {
-		/* First the registers, which lead back and reset the mask; then the mask. */
-		struct user_regs_struct r = t->regs;
-
-		r.rip = sb_address(sb, sb_call);
-		r.rax = SYS_getpid; /* harmless, if it comes to that */
-		r.orig_rax = -1;
+	r.rip = sb_address(sb, sb_call);
+	r.rax = SYS_getpid; /* harmless, if it comes to that */
+	r.orig_rax = -1;
+	if (!err)
 		err = tracee_set_regs(t, &r);
-	}
 	if (!err)
 		err = tracee_set_sigmask(t, ALL_BLOCKED);
 	if (!err)
-		err = tracee_syscall(t, sb_address(sb, sb_call), nr, args, ret);
+		t->away = true;
 	return err;
+}
+
+int springboard_call(struct springboard *sb, struct tracee *t, long nr, const uint64_t args[6],
+		     int64_t *ret)
+{
+	int err = 0;
+
+	if (!t->away)
+		err = step_on(sb, t);
+	return err ? err : tracee_syscall(t, sb_address(sb, sb_call), nr, args, ret);
 }
 
 int springboard_enter(struct springboard *sb, struct tracee *t, const struct springboard_enter *e,

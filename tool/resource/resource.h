@@ -23,16 +23,15 @@ struct plan_slot;
 
 /* What is known of a descriptor at dump before its kind is. */
 struct fd_probe {
-	pid_t pid;	 /* whose descriptor this is, for messages */
-	int fd;		 /* its number there; -1: a mapping, cwd, root or exe */
-	int local;	 /* our own copy (pidfd_getfd or open), owned by the caller */
-	struct stat st;	 /* of local */
-	uint64_t fstype; /* f_type of statfs(2), 0 when it has none */
-	char link[4096]; /* what /proc/PID/fd/N points to */
-	char *fdinfo;	 /* text of /proc/PID/fdinfo/N, "" for non-descriptors */
-	uint32_t flags;	 /* open flags without O_CLOEXEC */
+	pid_t pid;	    /* whose descriptor this is, for messages */
+	int fd;		    /* its number there; -1: a mapping, cwd, root or exe */
+	int local;	    /* our own copy (pidfd_getfd or open), owned by the caller */
+	struct stat st;	    /* of local */
+	uint64_t fstype;    /* f_type of statfs(2), 0 when it has none */
+	char link[4096];    /* what /proc/PID/fd/N points to */
+	const char *fdinfo; /* text of /proc/PID/fdinfo/N for kinds without a path, else "" */
+	uint32_t flags;	    /* open flags without O_CLOEXEC */
 	uint64_t pos;
-	uint32_t mnt_id; /* as fdinfo gives it */
 };
 
 struct resource {
