@@ -3,7 +3,7 @@
 # Configuring and building kernels.
 #
 #   $cache/work/VERSION-NAME/     source and objects of stock, patched and debug; built incrementally
-#   $cache/kernel/KEY/            what a build gave (bzImage, System.map, config, tree/); KEY is a hash of all that went in
+#   $cache/kernel/KEY/            what a build gave (bzImage, System.map, config); KEY is a hash of all that went in
 #   $cache/ccache/                shared by all of them
 #
 # Kernels are built inside their source folder: all paths are then relative, and an object compiled in one tree is a
@@ -112,37 +112,51 @@ patched_files() {
 	sed -n -e 's,^--- a/\([^\t]*\).*,\1,p' -e 's,^+++ b/\([^\t]*\).*,\1,p' -e 's,^rename \(from\|to\) ,,p' "$@" | sort -u
 }
 
-# kernel_apply_series DIR NAME: makes DIR the stock source plus the series, and touches only files that really change.
-# Patches must apply without fuzz (offsets are fine).
-kernel_apply_series() {
-	local dir=$1 name=$2 stock scratch list patches=() f
+# series_files NAME OUT: leaves all files that the series touches in OUT/new, as they are with it, and their names in
+# OUT/touched. Patches must apply without fuzz (offsets are fine).
+series_files() {
+	local name=$1 out=$2 stock list patches=() f
 
 	stock=$(source_dir)/linux
 	list=$(kernel_patches "$name") || return
 	[ -z "$list" ] || mapfile -t patches <<<"$list"
-	scratch=$(mktemp -d "$cache/series.XXXXXX") || return
-	patched_files "${patches[@]}" >"$scratch/touched"
-	mkdir "$scratch/new"
+	patched_files "${patches[@]}" >"$out/touched" && mkdir "$out/new" || return
 	while read -r f; do
-		[ ! -e "$stock/$f" ] || { mkdir -p "$scratch/new/$(dirname "$f")" && cp -p "$stock/$f" "$scratch/new/$f"; }
-	done <"$scratch/touched"
+		[ ! -e "$stock/$f" ] || { mkdir -p "$out/new/$(dirname "$f")" && cp -p "$stock/$f" "$out/new/$f"; } || return
+	done <"$out/touched"
 	for f in "${patches[@]}"; do
 		printf 'applying %s\n' "${f##*/}"
-		patch -d "$scratch/new" -p1 -F0 -s -N --no-backup-if-mismatch -E <"$f" ||
-			{ printf '%s does not apply without fuzz to linux %s\n' "$f" "$(source_version)"; rm -rf "$scratch"; return 1; }
+		patch -d "$out/new" -p1 -F0 -s -N --no-backup-if-mismatch -E <"$f" ||
+			{ printf '%s does not apply without fuzz to linux %s\n' "$f" "$(source_version)"; return 1; }
 	done
+}
+
+# series_sync DIR FILES: makes DIR, which is the stock source plus some series, the stock source plus what FILES holds, and
+# touches only files that really change, so that make compiles only what depends on them.
+series_sync() {
+	local dir=$1 files=$2 stock f
+
+	stock=$(source_dir)/linux
 	touch "$dir/.stasis-files"
-	sort -u "$dir/.stasis-files" "$scratch/touched" | while read -r f; do
-		if [ -e "$scratch/new/$f" ]; then
-			put "$scratch/new/$f" "$dir/$f" || return
-		elif grep -qxF "$f" "$scratch/touched" || [ ! -e "$stock/$f" ]; then
+	sort -u "$dir/.stasis-files" "$files/touched" | while read -r f; do
+		if [ -e "$files/new/$f" ]; then
+			put "$files/new/$f" "$dir/$f" || return
+		elif grep -qxF "$f" "$files/touched" || [ ! -e "$stock/$f" ]; then
 			rm -f "$dir/$f"
 		else
 			put "$stock/$f" "$dir/$f" || return
 		fi
 	done || return
-	cp "$scratch/touched" "$dir/.stasis-files"
+	cp "$files/touched" "$dir/.stasis-files"
+}
+
+kernel_apply_series() {
+	local dir=$1 name=$2 scratch rc=0
+
+	scratch=$(mktemp -d "$cache/series.XXXXXX") || return
+	series_files "$name" "$scratch" && series_sync "$dir" "$scratch" || rc=$?
 	rm -rf "$scratch"
+	return "$rc"
 }
 
 kernel_prepare_work() {
@@ -158,7 +172,7 @@ kernel_prepare_work() {
 kernel_compile() {
 	local dir=$1 name=$2
 
-	kernel_make "$dir" "$name" bzImage && kernel_make "$dir" "$name" headers
+	kernel_make "$dir" "$name" bzImage
 }
 
 # kernel_store DIR OUT: keeps what running and testing need, apart from the work folder, which the next build changes.
@@ -169,20 +183,7 @@ kernel_store() {
 		cp "$dir/arch/x86/boot/bzImage" "$dir/System.map" "$out.new/" &&
 		cp "$dir/.config" "$out.new/config" &&
 		cp "$log" "$out.new/build.log" &&
-		kernel_store_tree "$dir" "$out.new/tree" &&
 		rm -rf "$out" && mv "$out.new" "$out"
-}
-
-# What kselftests are built with, laid out as in a kernel tree: uapi headers, lib.mk and the harness.
-kernel_store_tree() {
-	local dir=$1 tree=$2 tests=tools/testing/selftests
-
-	mkdir -p "$tree/usr" "$tree/tools/include" "$tree/$tests/pidfd" &&
-		cp -r "$dir/usr/include" "$tree/usr/" &&
-		cp -r "$dir/tools/include/uapi" "$tree/tools/include/" &&
-		cp -r "$dir/$tests"/{lib.mk,kselftest.h,kselftest_harness.h,kselftest} "$tree/$tests/" &&
-		cp "$dir/$tests"/pidfd/*.h "$tree/$tests/pidfd/" &&
-		find "$tree/usr/include" -name '.*' -type f -delete
 }
 
 kernel_build_locked() {

@@ -18,21 +18,20 @@ test_topics() {
 	done
 }
 
-# The tree whose headers the tests are built against: the first kernel of the run that is a tree of ours or the user's,
-# else the patched one, since the tests name what the patches add.
+# The tree whose headers the tests are built against: the first kernel of the run that is a tree of the user's, else the
+# patched one, since the tests name what the patches add.
 test_header_tree() {
 	local kernel
 
 	for kernel in "$@"; do
 		if [ -d "$kernel" ] && [ -e "$kernel/Kbuild" ]; then
+			logged "$cache/log/headers-tree.log" "making the headers of $kernel" kernel_make "$kernel" tree headers >&2 ||
+				die "the headers of $kernel could not be made"
 			readlink -f "$kernel"
 			return
 		fi
 	done
-	kernel=patched
-	[ "$*" != debug ] || kernel=debug
-	kernel=$(kernel_build "$kernel") || exit
-	printf '%s/tree\n' "$kernel"
+	headers_build patched
 }
 
 # test_lay_out TREE TOPIC...: the sources beside the kernel's own lib.mk and harness.
@@ -232,6 +231,7 @@ cmd_test() {
 	for kernel in "${test_kernels[@]}"; do
 		image=$(kernel_image "$kernel") || exit
 		label=$(kernel_label "$kernel")
+		if [[ " ${columns[*]} " == *" $label "* ]]; then label+=-$((${#columns[@]} + 1)); fi
 		columns+=("$label")
 		out=$results/$test_set/$label
 		mkdir -p "$out"
