@@ -104,6 +104,7 @@ static void dump_free(struct dump *d)
 		free(dt);
 	}
 	dump_files_free(&d->files);
+	vec_free(&d->locked);
 	collect_free(&d->collect);
 	checkpoint_free(d->cp);
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "dump/state.h"
@@ -136,6 +137,20 @@ static void probe_fs(struct fd_probe *p)
 		p->fstype = sfs.f_type;
 }
 
+static bool maybe_locked(const struct dump *d, const struct stat *st)
+{
+	const struct locked_file *f;
+
+	if (d->lock_list_incomplete)
+		return true;
+	/* By inode alone: st_dev is not the superblock's on every file system. */
+	vec_for_each (&d->locked, f) {
+		if (f->ino == st->st_ino)
+			return true;
+	}
+	return false;
+}
+
 /* What a descriptor needs on first sight only. */
 static int probe_new(struct dump *d, struct dump_task *dt, struct fd_probe *p, char **fdinfo)
 {
@@ -148,7 +163,7 @@ static int probe_new(struct dump *d, struct dump_task *dt, struct fd_probe *p, c
 		return fail(&d->run->err, ret, "task %d: read the name of descriptor %d", dt->pid,
 			    p->fd);
 	probe_fs(p);
-	if (p->link[0] == '/' && !d->locks)
+	if (p->link[0] == '/' && !maybe_locked(d, &p->st))
 		return 0;
 	/* Kinds without a path tell of themselves in fdinfo; file locks are there as well. */
 	snprintf(path, sizeof(path), "fdinfo/%d", p->fd);
@@ -271,14 +286,28 @@ int dump_fd_flags(struct dump *d, struct dump_task *dt)
 }
 
 /*
- * Does any task of the system hold a file lock? Only then descriptors are asked
- * one by one; locks name who set them, not who has them.
+ * Files that somebody on this system holds a lock of; only their descriptors
+ * are asked one by one. "1: POSIX  ADVISORY  WRITE 123 fe:01:4711 0 EOF"
  */
 void dump_look_for_locks(struct dump *d)
 {
 	_cleanup_free_ char *text = NULL;
+	unsigned int major, minor;
+	unsigned long long ino;
+	char *p;
 
-	d->locks = proc_read(AT_FDCWD, "/proc/locks", &text) != 0;
+	if (proc_read(AT_FDCWD, "/proc/locks", &text) <= 0)
+		return;
+	for (p = text; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
+		struct locked_file f;
+
+		if (sscanf(p, "%*s %*s %*s %*s %*d %x:%x:%llu", &major, &minor, &ino) != 3)
+			continue;
+		f.dev = makedev(major, minor);
+		f.ino = ino;
+		if (vec_push(&d->locked, f))
+			d->lock_list_incomplete = true;
+	}
 }
 
 int dump_fds(struct dump *d, struct dump_task *dt)

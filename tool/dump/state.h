@@ -55,6 +55,10 @@ struct dump_files {
 	void *by_inode;	      /* mapped files, exe, cwd, root */
 };
 
+struct locked_file {
+	uint64_t dev, ino;
+};
+
 struct dump {
 	struct run *run;
 	struct checkpoint *cp;
@@ -64,7 +68,8 @@ struct dump {
 	uint64_t own_ns[N_NAMESPACES]; /* inode numbers (tree.c) */
 	struct dump_stats stats;
 	bool frozen;
-	bool locks; /* somebody holds file locks: see which descriptors do */
+	VEC(struct locked_file) locked; /* files with locks, on the whole system (files.c) */
+	bool lock_list_incomplete;
 };
 
 static inline struct dump_task *dump_of(const struct task *t)
