@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape, quoteattr
 RESULT = re.compile(r'^( *)(not ok|ok) (\d+)(?: -)? ?(.*)$')
 PLAN = re.compile(r'^( *)1\.\.(\d+)(?: *# *SKIP *(.*))?$', re.I)
 DIRECTIVE = re.compile(r'^(.*?)\s*# *(SKIP|XFAIL|TODO|TIMEOUT|exit=\d+)\b:? *(.*)$', re.I)
-NOISE = re.compile(r'^# (  RUN|  +OK|Starting|PASSED|FAILED|Totals)')
+NOISE = re.compile(r'^#\s*(RUN  |OK  |FAIL  |Starting \d|PASSED:|FAILED:|Totals:)')
 
 
 class Case:
@@ -61,7 +61,7 @@ def sum_up(program, level, ok, text):
     if not rows:
         if state == 'skip' and not why and level.notes:
             why = level.notes[-1]
-        return [Case(f'{program}/{name}', state, why or failure_notes(level, state))]
+        return [Case(f'{program}/{name}', state, with_notes(why, level.notes, state))]
     missing = (level.plan or 0) - len(level.cases)
     if missing > 0:
         reason = f'{missing} of {level.plan} tests gave no result' + (f', {why}' if why else '')
@@ -71,9 +71,9 @@ def sum_up(program, level, ok, text):
     return rows
 
 
-def failure_notes(level, state):
-    """The last words of a program that failed without a result."""
-    return ' | '.join(level.notes[-4:]) if state == 'FAIL' else ''
+def with_notes(why, notes, state):
+    """The reason of a failure, with the last words before it."""
+    return ' | '.join(part for part in [why] + notes[-6:] if part) if state == 'FAIL' else why
 
 
 def read_ktap(path, topic):
@@ -91,8 +91,7 @@ def read_ktap(path, topic):
                 seen += 1
             elif result and len(result[1]) == 2:
                 name, state, why = read_result(result[2] == 'ok', result[4])
-                if state == 'FAIL':
-                    why = ' | '.join(part for part in [why] + notes[-6:] if part)
+                why = with_notes(why, notes, state)
                 inner.cases.append(Case(name or f'test {result[3]}', state, why))
                 notes = []
             elif plan and not plan[1]:
