@@ -7,7 +7,6 @@
 
 #define N 8
 
-
 FIXTURE(argsize)
 {
 	unsigned char bytes[4096 + 256];

@@ -16,7 +16,8 @@ FIXTURE(category)
 
 FIXTURE_SETUP(category)
 {
-	self->scan = mmap(NULL, sizeof(*self->scan), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	self->scan = mmap(NULL, sizeof(*self->scan), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->scan);
 	self->pagemap = open_pagemap(getpid());
 	ASSERT_LE(0, self->pagemap);
@@ -30,10 +31,10 @@ FIXTURE_TEARDOWN(category)
 	close(self->pagemap);
 }
 
-#define EXPECT_COW(pagemap, addr, n, count)                                                                           \
-	({                                                                                                             \
-		ASSERT_LE(0, scan_pages(pagemap, addr, (n) * PAGE, self->scan));                                       \
-		EXPECT_EQ((size_t)(count), count_pages(self->scan, n, PAGE_IS_COW));                                   \
+#define EXPECT_COW(pagemap, addr, n, count)                                          \
+	({                                                                           \
+		ASSERT_LE(0, scan_pages(pagemap, addr, (n)*PAGE, self->scan));       \
+		EXPECT_EQ((size_t)(count), count_pages(self->scan, n, PAGE_IS_COW)); \
 	})
 
 TEST_F(category, never_forked_is_not_cow)
@@ -54,7 +55,8 @@ TEST_F(category, forked_is_cow_on_both_sides)
 	EXPECT_COW(self->pagemap, p, N, N);
 	EXPECT_COW(self->child.pagemap, p, N, N);
 	EXPECT_EQ(N, count_pages(self->scan, N, PAGE_IS_PRESENT));
-	EXPECT_EQ(0, count_pages(self->scan, N, PAGE_IS_FILE | PAGE_IS_PFNZERO | PAGE_IS_HUGE | PAGE_IS_SWAPPED));
+	EXPECT_EQ(0, count_pages(self->scan, N,
+				 PAGE_IS_FILE | PAGE_IS_PFNZERO | PAGE_IS_HUGE | PAGE_IS_SWAPPED));
 }
 
 TEST_F(category, a_write_takes_the_writers_page_out)
@@ -212,7 +214,8 @@ TEST_F(category, huge_page_is_cow_as_a_whole)
 	EXPECT_EQ(n, count_pages(self->scan, n, PAGE_IS_HUGE));
 	EXPECT_COW(self->child.pagemap, p, n, n);
 
-	/* A write splits the child's mapping: one page is its own, the others stay shared, mapped by ptes. */
+	/* A write splits the child's mapping: one page is its own, the others stay shared, mapped
+	 * by ptes. */
 	ASSERT_TRUE(sharer_do(&self->child, JOB_WRITE, p + 7 * PAGE, PAGE, NULL));
 	EXPECT_COW(self->child.pagemap, p, n, n - 1);
 	EXPECT_EQ(0, count_pages(self->scan, n, PAGE_IS_HUGE));
@@ -241,7 +244,8 @@ TEST_F(category, private_hugetlb_is_cow)
 	char *p;
 
 	write_file("/proc/sys/vm/nr_hugepages", "4");
-	p = mmap(NULL, 2 * HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	p = mmap(NULL, 2 * HUGE_SIZE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
 	if (p == MAP_FAILED)
 		SKIP(return, "no hugetlb pages: %s", strerror(errno));
 	write_pages(p, 2 * HUGE_SIZE);
@@ -324,7 +328,8 @@ TEST_F(category, needs_no_capability)
 	EXPECT_COW(self->pagemap, p, N, N);
 }
 
-/* Random writes of two processes and the page frame numbers of both: all pages with equal frames must be COW. */
+/* Random writes of two processes and the page frame numbers of both: all pages with equal frames
+ * must be COW. */
 TEST_F(category, random_writes_agree_with_page_frames)
 {
 	const size_t n = 512;

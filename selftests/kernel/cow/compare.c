@@ -28,7 +28,8 @@ FIXTURE_SETUP(compare)
 	self->me = getpid();
 	self->p = map_anon(N * PAGE);
 	self->pagemap = open_pagemap(self->me);
-	self->scan = mmap(NULL, sizeof(*self->scan), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	self->scan = mmap(NULL, sizeof(*self->scan), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->scan);
 	write_pages(self->p, N * PAGE);
 	if (compare(self->me, self->p, self->me, self->p) == -EINVAL)
@@ -45,10 +46,12 @@ FIXTURE_TEARDOWN(compare)
 TEST_F(compare, equal_until_written)
 {
 	for (int i = 0; i < N; i++)
-		EXPECT_EQ(0, compare(self->me, self->p + i * PAGE, self->child.pid, self->p + i * PAGE));
+		EXPECT_EQ(0, compare(self->me, self->p + i * PAGE, self->child.pid,
+				     self->p + i * PAGE));
 	ASSERT_TRUE(sharer_do(&self->child, JOB_WRITE, self->p + 3 * PAGE, PAGE, NULL));
 	for (int i = 0; i < N; i++) {
-		int ret = compare(self->me, self->p + i * PAGE, self->child.pid, self->p + i * PAGE);
+		int ret = compare(self->me, self->p + i * PAGE, self->child.pid,
+				  self->p + i * PAGE);
 
 		EXPECT_EQ(i == 3, ret == 1 || ret == 2);
 		EXPECT_EQ(i != 3, ret == 0);
@@ -91,13 +94,16 @@ TEST_F(compare, order_is_one)
 {
 	for (int i = 0; i < N; i++) {
 		for (int j = 0; j < N; j++) {
-			int ij = compare(self->me, self->p + i * PAGE, self->child.pid, self->p + j * PAGE);
-			int ji = compare(self->child.pid, self->p + j * PAGE, self->me, self->p + i * PAGE);
+			int ij = compare(self->me, self->p + i * PAGE, self->child.pid,
+					 self->p + j * PAGE);
+			int ji = compare(self->child.pid, self->p + j * PAGE, self->me,
+					 self->p + i * PAGE);
 
 			EXPECT_EQ(i == j, ij == 0);
 			EXPECT_EQ(ij ? 3 - ij : 0, ji);
 			for (int k = 0; k < N; k++) {
-				int jk = compare(self->me, self->p + j * PAGE, self->me, self->p + k * PAGE);
+				int jk = compare(self->me, self->p + j * PAGE, self->me,
+						 self->p + k * PAGE);
 
 				if (ij == 1 && jk == 1)
 					EXPECT_EQ(1, compare(self->me, self->p + i * PAGE, self->me,
@@ -113,8 +119,9 @@ TEST_F(compare, order_is_that_of_the_identities)
 		SKIP(return, "identities are for CAP_CHECKPOINT_RESTORE only");
 	ASSERT_EQ(1, scan_ids(self->pagemap, self->p, N * PAGE, self->scan));
 	for (int i = 1; i < N; i++)
-		EXPECT_EQ(self->scan->ids[i - 1] < self->scan->ids[i] ? 1 : 2,
-			  compare(self->me, self->p + (i - 1) * PAGE, self->me, self->p + i * PAGE));
+		EXPECT_EQ(
+			self->scan->ids[i - 1] < self->scan->ids[i] ? 1 : 2,
+			compare(self->me, self->p + (i - 1) * PAGE, self->me, self->p + i * PAGE));
 }
 
 TEST_F(compare, huge_page)
@@ -142,7 +149,8 @@ TEST_F(compare, private_hugetlb)
 
 	sharer_stop(&self->child);
 	write_file("/proc/sys/vm/nr_hugepages", "4");
-	p = mmap(NULL, HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	p = mmap(NULL, HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB,
+		 -1, 0);
 	if (p == MAP_FAILED)
 		SKIP(return, "no hugetlb pages: %s", strerror(errno));
 	write_pages(p, PAGE);
@@ -280,7 +288,7 @@ static int compare_in_userns(void *data)
 
 TEST_F(compare, needs_access_to_both)
 {
-	struct compare_call call = { self->me, self->p };
+	struct compare_call call = {self->me, self->p};
 
 	if (geteuid())
 		SKIP(return, "needs root, to become another user");
@@ -289,7 +297,7 @@ TEST_F(compare, needs_access_to_both)
 
 TEST_F(compare, needs_no_capability)
 {
-	struct compare_call call = { self->me, self->p };
+	struct compare_call call = {self->me, self->p};
 
 	if (geteuid())
 		SKIP(return, "needs root, to become another user");
@@ -298,7 +306,7 @@ TEST_F(compare, needs_no_capability)
 
 TEST_F(compare, access_ends_at_the_user_namespace)
 {
-	struct compare_call call = { self->me, self->p };
+	struct compare_call call = {self->me, self->p};
 	int ret = in_child(compare_in_userns, &call);
 
 	if (ret == 127)

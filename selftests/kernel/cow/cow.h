@@ -2,7 +2,8 @@
 /*
  * Helpers for the tests of PAGE_IS_COW, identities and KCMP_COW.
  *
- * A sharer is a forked process that does what it is told with its copy of the memory: write, read, stay, go.
+ * A sharer is a forked process that does what it is told with its copy of the memory: write, read,
+ * stay, go.
  */
 #ifndef SELFTESTS_COW_H
 #define SELFTESTS_COW_H
@@ -90,7 +91,8 @@ HELPER void *map_anon(size_t size)
 /* A mapping that starts at a huge page's boundary */
 HELPER void *map_aligned(size_t size)
 {
-	char *p = mmap(NULL, size + HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = mmap(NULL, size + HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
 	char *start;
 
 	if (p == MAP_FAILED)
@@ -131,7 +133,8 @@ HELPER void sharer_main(int sock)
 			madvise(order.addr, order.size, MADV_DONTNEED);
 			break;
 		case JOB_MOVE:
-			mremap(order.addr, order.size, order.size, MREMAP_MAYMOVE | MREMAP_FIXED, order.to);
+			mremap(order.addr, order.size, order.size, MREMAP_MAYMOVE | MREMAP_FIXED,
+			       order.to);
 			break;
 		case JOB_EXIT:
 			_exit(0);
@@ -165,10 +168,11 @@ HELPER int sharer_start(struct sharer *s)
 
 HELPER bool sharer_do(struct sharer *s, enum job job, void *addr, size_t size, void *to)
 {
-	struct order order = { .job = job, .addr = addr, .to = to, .size = size };
+	struct order order = {.job = job, .addr = addr, .to = to, .size = size};
 	char done;
 
-	return write(s->sock, &order, sizeof(order)) == sizeof(order) && read(s->sock, &done, 1) == 1;
+	return write(s->sock, &order, sizeof(order)) == sizeof(order) &&
+	       read(s->sock, &done, 1) == 1;
 }
 
 HELPER void sharer_stop(struct sharer *s)
@@ -191,12 +195,13 @@ HELPER struct pm_scan_arg_v1 scan_arg(void *addr, size_t size, struct scan *scan
 		.vec = (uintptr_t)scan->regions,
 		.vec_len = MAX_PAGES,
 		.category_mask = mask,
-		.return_mask = PAGE_IS_COW | PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_HUGE | PAGE_IS_FILE |
-			       PAGE_IS_PFNZERO,
+		.return_mask = PAGE_IS_COW | PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_HUGE |
+			       PAGE_IS_FILE | PAGE_IS_PFNZERO,
 	};
 }
 
-/* Run a scan, and lay out by pages what it returned. Returns the number of regions or a negative errno. */
+/* Run a scan, and lay out by pages what it returned. Returns the number of regions or a negative
+ * errno. */
 HELPER long run_scan(int pagemap, struct pm_scan_arg_v1 *arg, struct scan *scan)
 {
 	uint64_t *id = scan->raw_ids;
@@ -243,7 +248,7 @@ HELPER long scan_ids(int pagemap, void *addr, size_t size, struct scan *scan)
 
 HELPER bool have_cow(void)
 {
-	struct pm_scan_arg_v1 arg = { .size = PM_SCAN_ARG_SIZE_VER0, .category_mask = PAGE_IS_COW };
+	struct pm_scan_arg_v1 arg = {.size = PM_SCAN_ARG_SIZE_VER0, .category_mask = PAGE_IS_COW};
 	int fd = open_pagemap(getpid());
 	bool have = ioctl(fd, PAGEMAP_SCAN_V0, &arg) == 0;
 
@@ -265,7 +270,8 @@ HELPER uint64_t page_frame(int pagemap, void *addr)
 {
 	uint64_t entry = 0;
 
-	if (pread(pagemap, &entry, sizeof(entry), (uintptr_t)addr / PAGE * sizeof(entry)) != sizeof(entry))
+	if (pread(pagemap, &entry, sizeof(entry), (uintptr_t)addr / PAGE * sizeof(entry)) !=
+	    sizeof(entry))
 		return 0;
 	return entry >> 63 ? entry & ((1ULL << 55) - 1) : 0;
 }
@@ -329,7 +335,7 @@ HELPER bool swap_out(int pagemap, void *addr, size_t size, struct scan *scan)
 
 HELPER void drop_capabilities(uint64_t keep)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {};
 
 	data[0].effective = data[0].permitted = (uint32_t)keep;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Identities of COW pages: equal for equal pages only, in order, for those who may, within the buffers' limits. */
+/* Identities of COW pages: equal for equal pages only, in order, for those who may, within the
+ * buffers' limits. */
 #define _GNU_SOURCE
 #include "cow.h"
 
@@ -19,8 +20,8 @@ FIXTURE(identity)
 
 FIXTURE_SETUP(identity)
 {
-	self->mine =
-		mmap(NULL, 2 * sizeof(struct scan), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	self->mine = mmap(NULL, 2 * sizeof(struct scan), PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->mine);
 	self->its = self->mine + 1;
 	self->pagemap = open_pagemap(getpid());
@@ -110,7 +111,8 @@ TEST_F(identity, differs_once_written)
 	write_pages(p, N * PAGE);
 	ASSERT_EQ(0, sharer_start(&self->child));
 	ASSERT_TRUE(sharer_do(&self->child, JOB_WRITE, p + 5 * PAGE, PAGE, NULL));
-	/* A page that the child has for itself now, and that it shares again with a child of ours by no means. */
+	/* A page that the child has for itself now, and that it shares again with a child of ours
+	 * by no means. */
 	ASSERT_EQ(0, sharer_start(&second));
 	ASSERT_LE(0, scan_ids(self->pagemap, p, N * PAGE, self->mine));
 	ASSERT_LE(0, scan_ids(second.pagemap, p, N * PAGE, self->its));
@@ -218,7 +220,8 @@ TEST_F(identity, regions_and_pages_keep_their_limits)
 	EXPECT_EQ(SENTINEL, self->mine->raw_ids[5]);
 }
 
-/* More than the kernel buffers: regions must not be cut where it pauses, and the end must be the end. */
+/* More than the kernel buffers: regions must not be cut where it pauses, and the end must be the
+ * end. */
 TEST_F(identity, many_pages_in_one_region)
 {
 	const size_t n = 3000;
@@ -331,7 +334,8 @@ TEST_F(identity, private_hugetlb)
 	char *p;
 
 	write_file("/proc/sys/vm/nr_hugepages", "4");
-	p = mmap(NULL, HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
+	p = mmap(NULL, HUGE_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB,
+		 -1, 0);
 	if (p == MAP_FAILED)
 		SKIP(return, "no hugetlb pages: %s", strerror(errno));
 	write_pages(p, HUGE_SIZE);
@@ -388,11 +392,11 @@ out:
 TEST_F(identity, together_with_write_protection)
 {
 	const size_t n = HUGE_SIZE / PAGE;
-	struct uffdio_api api = { .api = UFFD_API, .features = (1 << 13) | (1 << 15) };
+	struct uffdio_api api = {.api = UFFD_API, .features = (1 << 13) | (1 << 15)};
 	int uffd = syscall(SYS_userfaultfd, O_CLOEXEC);
 	char *p = map_aligned(HUGE_SIZE);
-	struct uffdio_register reg = { .range = { .start = (uintptr_t)p, .len = HUGE_SIZE },
-				       .mode = UFFDIO_REGISTER_MODE_WP };
+	struct uffdio_register reg = {.range = {.start = (uintptr_t)p, .len = HUGE_SIZE},
+				      .mode = UFFDIO_REGISTER_MODE_WP};
 	struct pm_scan_arg_v1 arg;
 
 	if (uffd < 0 || ioctl(uffd, UFFDIO_API, &api))
@@ -485,7 +489,8 @@ static int scan_in_userns(void *data)
 
 TEST_F(identity, needs_the_capability_at_the_time_of_the_scan)
 {
-	struct scan_call call = { .pagemap = self->pagemap, .p = map_anon(N * PAGE), .scan = self->mine };
+	struct scan_call call = {
+		.pagemap = self->pagemap, .p = map_anon(N * PAGE), .scan = self->mine};
 
 	write_pages(call.p, N * PAGE);
 	ASSERT_EQ(0, sharer_start(&self->child));
@@ -500,7 +505,7 @@ TEST_F(identity, needs_the_capability_at_the_time_of_the_scan)
 
 TEST_F(identity, capability_in_a_user_namespace_does_not_count)
 {
-	struct scan_call call = { .p = map_anon(N * PAGE), .scan = self->mine };
+	struct scan_call call = {.p = map_anon(N * PAGE), .scan = self->mine};
 	int ret;
 
 	write_pages(call.p, N * PAGE);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * PAGEMAP_SCAN with PAGE_IS_COW and identities, and KCMP_COW, for programs that are built with the headers of any
- * kernel. The one place for these names outside of the kernel patches.
+ * PAGEMAP_SCAN with PAGE_IS_COW and identities, and KCMP_COW, for programs that are built with the
+ * headers of any kernel. The one place for these names outside of the kernel patches.
  */
 #ifndef PM_SCAN_COW_H
 #define PM_SCAN_COW_H
@@ -40,7 +40,8 @@ struct page_region {
 /* As an enumerator of enum kcmp_type it can't be asked for by #ifdef. */
 #define KCMP_TYPE_COW 8
 
-/* struct pm_scan_arg of version 1 under a name of its own: system headers may define the older one. */
+/* struct pm_scan_arg of version 1 under a name of its own: system headers may define the older one.
+ */
 struct pm_scan_arg_v1 {
 	__u64 size;
 	__u64 flags;
@@ -59,7 +60,8 @@ struct pm_scan_arg_v1 {
 };
 
 #ifdef PM_SCAN_ARG_SIZE_VER1_IS_NATIVE
-_Static_assert(sizeof(struct pm_scan_arg) == sizeof(struct pm_scan_arg_v1), "this copy is out of date");
+_Static_assert(sizeof(struct pm_scan_arg) == sizeof(struct pm_scan_arg_v1),
+	       "this copy is out of date");
 #endif
 
 #define PAGEMAP_SCAN_SIZED(size) _IOC(_IOC_READ | _IOC_WRITE, 'f', 16, size)

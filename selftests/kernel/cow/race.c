@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Scans and comparisons of processes that fork, write, unmap, execute and exit at the same time, while memory is
- * compacted and swapped. What must not happen: an answer that can't be, a scan that doesn't end, a splat.
+ * Scans and comparisons of processes that fork, write, unmap, execute and exit at the same time,
+ * while memory is compacted and swapped. What must not happen: an answer that can't be, a scan that
+ * doesn't end, a splat.
  */
 #define _GNU_SOURCE
 #include "cow.h"
@@ -91,8 +92,8 @@ static void *scanner_main(void *data)
 		}
 		ret = syscall(SYS_kcmp, getpid(), s->pid ? s->pid : getpid(), KCMP_TYPE_COW,
 			      s->p + rand_r(&seed) % N * PAGE, s->p + rand_r(&seed) % N * PAGE);
-		if (ret < 0 && errno != ENOENT && errno != EFAULT && errno != ESRCH && errno != EPERM &&
-		    errno != EAGAIN)
+		if (ret < 0 && errno != ENOENT && errno != EFAULT && errno != ESRCH &&
+		    errno != EPERM && errno != EAGAIN)
 			s->wrong = "kcmp failed in a way that it must not";
 		s->compares++;
 	}
@@ -102,7 +103,7 @@ static void *scanner_main(void *data)
 
 static void scanner_start(struct scanner *s, atomic_bool *stop, char *p, pid_t pid)
 {
-	*s = (struct scanner){ .stop = stop, .p = p, .pid = pid };
+	*s = (struct scanner){.stop = stop, .p = p, .pid = pid};
 	pthread_create(&s->thread, NULL, scanner_main, s);
 }
 
@@ -236,11 +237,12 @@ TEST_F_TIMEOUT(race, comparison_is_right_while_pages_move, 120)
 	}
 	while (time(NULL) < end) {
 		for (int i = 0; i < N; i++, compares++) {
-			long ret = syscall(SYS_kcmp, getpid(), child.pid, KCMP_TYPE_COW, self->p + i * PAGE,
-					   self->p + i * PAGE);
+			long ret = syscall(SYS_kcmp, getpid(), child.pid, KCMP_TYPE_COW,
+					   self->p + i * PAGE, self->p + i * PAGE);
 
 			busy += ret < 0 && errno == EAGAIN;
-			ASSERT_TRUE(ret == 0 || (ret < 0 && errno == EAGAIN)) TH_LOG("page %d: %ld", i, ret);
+			ASSERT_TRUE(ret == 0 || (ret < 0 && errno == EAGAIN))
+			TH_LOG("page %d: %ld", i, ret);
 		}
 	}
 	kill(mover, SIGKILL);

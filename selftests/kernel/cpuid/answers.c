@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What CPUID answers with a table: the row, or the machine; and nothing else about the program changes. */
+/* What CPUID answers with a table: the row, or the machine; and nothing else about the program
+ * changes. */
 #define _GNU_SOURCE
 #include "cpuid.h"
 
@@ -28,25 +29,27 @@ FIXTURE_TEARDOWN(answers)
 
 TEST_F(answers, row_for_one_subleaf)
 {
-	struct arch_cpuid_row rows[] = { ROW(MAGIC_LEAF, 1, 11, 12, 13, 14), ROW(MAGIC_LEAF, 2, 21, 22, 23, 24) };
+	struct arch_cpuid_row rows[] = {ROW(MAGIC_LEAF, 1, 11, 12, 13, 14),
+					ROW(MAGIC_LEAF, 2, 21, 22, 23, 24)};
 	struct regs before = cpuid(MAGIC_LEAF, 3);
 
 	ASSERT_EQ(0, set_table(rows, 2));
-	EXPECT_TRUE(regs_equal((struct regs){ 11, 12, 13, 14 }, cpuid(MAGIC_LEAF, 1)));
-	EXPECT_TRUE(regs_equal((struct regs){ 21, 22, 23, 24 }, cpuid(MAGIC_LEAF, 2)));
+	EXPECT_TRUE(regs_equal((struct regs){11, 12, 13, 14}, cpuid(MAGIC_LEAF, 1)));
+	EXPECT_TRUE(regs_equal((struct regs){21, 22, 23, 24}, cpuid(MAGIC_LEAF, 2)));
 	EXPECT_TRUE(regs_equal(before, cpuid(MAGIC_LEAF, 3)));
 }
 
 TEST_F(answers, row_for_any_subleaf_yields_to_others)
 {
-	struct arch_cpuid_row rows[] = { ANY_ROW(MAGIC_LEAF, 1, 2, 3, 4), ROW(MAGIC_LEAF, 5, 11, 12, 13, 14),
-					 ROW(MAGIC_LEAF, ~0u, 21, 22, 23, 24) };
+	struct arch_cpuid_row rows[] = {ANY_ROW(MAGIC_LEAF, 1, 2, 3, 4),
+					ROW(MAGIC_LEAF, 5, 11, 12, 13, 14),
+					ROW(MAGIC_LEAF, ~0u, 21, 22, 23, 24)};
 
 	ASSERT_EQ(0, set_table(rows, 3));
-	EXPECT_TRUE(regs_equal((struct regs){ 1, 2, 3, 4 }, cpuid(MAGIC_LEAF, 0)));
-	EXPECT_TRUE(regs_equal((struct regs){ 1, 2, 3, 4 }, cpuid(MAGIC_LEAF, 6)));
-	EXPECT_TRUE(regs_equal((struct regs){ 11, 12, 13, 14 }, cpuid(MAGIC_LEAF, 5)));
-	EXPECT_TRUE(regs_equal((struct regs){ 21, 22, 23, 24 }, cpuid(MAGIC_LEAF, ~0u)));
+	EXPECT_TRUE(regs_equal((struct regs){1, 2, 3, 4}, cpuid(MAGIC_LEAF, 0)));
+	EXPECT_TRUE(regs_equal((struct regs){1, 2, 3, 4}, cpuid(MAGIC_LEAF, 6)));
+	EXPECT_TRUE(regs_equal((struct regs){11, 12, 13, 14}, cpuid(MAGIC_LEAF, 5)));
+	EXPECT_TRUE(regs_equal((struct regs){21, 22, 23, 24}, cpuid(MAGIC_LEAF, ~0u)));
 }
 
 TEST_F(answers, machine_where_there_is_no_row)
@@ -110,7 +113,8 @@ TEST_F(answers, flags_are_kept)
 
 	ASSERT_EQ(0, set_magic(1));
 	asm volatile("stc\n std\n pushfq\n pop %[before]\n cpuid\n pushfq\n pop %[after]\n cld"
-		     : [before] "=&r"(before), [after] "=&r"(after), "+a"(a), "=&b"(b), "+c"(c), "=&d"(d)
+		     : [before] "=&r"(before), [after] "=&r"(after), "+a"(a), "=&b"(b), "+c"(c),
+		       "=&d"(d)
 		     :
 		     : "cc");
 	EXPECT_EQ(before, after);
@@ -129,9 +133,10 @@ TEST_F(answers, prefixed_instruction)
 /* The two bytes in two pages */
 TEST_F(answers, instruction_across_pages)
 {
-	unsigned char *code = mmap(NULL, 8192, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *code = mmap(NULL, 8192, PROT_READ | PROT_WRITE | PROT_EXEC,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint32_t (*ask)(uint32_t);
-	unsigned char body[] = { 0x53, 0x89, 0xf8, 0x31, 0xc9, 0x0f, 0xa2, 0x5b, 0xc3 };
+	unsigned char body[] = {0x53, 0x89, 0xf8, 0x31, 0xc9, 0x0f, 0xa2, 0x5b, 0xc3};
 
 	ASSERT_NE(MAP_FAILED, (void *)code);
 	/* push %rbx; mov %edi, %eax; xor %ecx, %ecx; cpuid; pop %rbx; ret */
@@ -144,8 +149,9 @@ TEST_F(answers, instruction_across_pages)
 /* The last bytes of a mapping: the kernel must not ask for more than there is. */
 TEST_F(answers, instruction_at_the_end_of_memory)
 {
-	unsigned char *code = mmap(NULL, 8192, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	unsigned char body[] = { 0x53, 0x89, 0xf8, 0x31, 0xc9, 0x0f, 0xa2, 0x5b, 0xc3 };
+	unsigned char *code = mmap(NULL, 8192, PROT_READ | PROT_WRITE | PROT_EXEC,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char body[] = {0x53, 0x89, 0xf8, 0x31, 0xc9, 0x0f, 0xa2, 0x5b, 0xc3};
 	uint32_t (*ask)(uint32_t) = (void *)(code + 4096 - sizeof(body));
 
 	ASSERT_EQ(0, munmap(code + 4096, 4096));
@@ -157,8 +163,9 @@ TEST_F(answers, instruction_at_the_end_of_memory)
 /* Memory that can be executed but not read, by protection keys if the CPU has them */
 TEST_F(answers, instruction_that_can_only_be_executed)
 {
-	unsigned char *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	unsigned char body[] = { 0x53, 0x89, 0xf8, 0x31, 0xc9, 0x0f, 0xa2, 0x5b, 0xc3 };
+	unsigned char *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				   -1, 0);
+	unsigned char body[] = {0x53, 0x89, 0xf8, 0x31, 0xc9, 0x0f, 0xa2, 0x5b, 0xc3};
 	uint32_t (*ask)(uint32_t) = (void *)code;
 
 	memcpy(code, body, sizeof(body));
@@ -193,7 +200,7 @@ static void on_segv(int sig, siginfo_t *info, void *context)
 
 TEST_F(answers, arch_set_cpuid_comes_first)
 {
-	struct sigaction action = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO };
+	struct sigaction action = {.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO};
 
 	sigaction(SIGSEGV, &action, NULL);
 	ASSERT_EQ(0, set_magic(3));
@@ -216,7 +223,7 @@ TEST_F(answers, arch_set_cpuid_comes_first)
 
 TEST_F(answers, arch_set_cpuid_without_a_table_is_as_ever)
 {
-	struct sigaction action = { .sa_sigaction = on_segv, .sa_flags = SA_SIGINFO };
+	struct sigaction action = {.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO};
 	struct regs real = cpuid(0, 0);
 
 	sigaction(SIGSEGV, &action, NULL);

@@ -37,22 +37,24 @@ struct regs {
 	uint32_t eax, ebx, ecx, edx;
 };
 
-#define ROW(leaf_, subleaf_, a, b, c, d)                                                                               \
-	((struct arch_cpuid_row){                                                                                      \
-		.leaf = leaf_, .subleaf = subleaf_, .eax = a, .ebx = b, .ecx = c, .edx = d })
-#define ANY_ROW(leaf_, a, b, c, d)                                                                                     \
-	((struct arch_cpuid_row){ .leaf = leaf_,                                                                       \
-				  .flags = ARCH_CPUID_ROW_ANY_SUBLEAF,                                                 \
-				  .eax = a,                                                                            \
-				  .ebx = b,                                                                            \
-				  .ecx = c,                                                                            \
-				  .edx = d })
+#define ROW(leaf_, subleaf_, a, b, c, d) \
+	((struct arch_cpuid_row){        \
+		.leaf = leaf_, .subleaf = subleaf_, .eax = a, .ebx = b, .ecx = c, .edx = d})
+#define ANY_ROW(leaf_, a, b, c, d)                                    \
+	((struct arch_cpuid_row){.leaf = leaf_,                       \
+				 .flags = ARCH_CPUID_ROW_ANY_SUBLEAF, \
+				 .eax = a,                            \
+				 .ebx = b,                            \
+				 .ecx = c,                            \
+				 .edx = d})
 
 HELPER struct regs cpuid(uint32_t leaf, uint32_t subleaf)
 {
 	struct regs r;
 
-	asm volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "0"(leaf), "2"(subleaf));
+	asm volatile("cpuid"
+		     : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx)
+		     : "0"(leaf), "2"(subleaf));
 	return r;
 }
 
@@ -68,15 +70,18 @@ HELPER int arch_prctl(int option, unsigned long arg)
 
 HELPER int set_table(const struct arch_cpuid_row *rows, uint32_t n)
 {
-	struct arch_cpuid_override arg = { .size = sizeof(arg), .nr_rows = n, .rows = (uintptr_t)rows };
+	struct arch_cpuid_override arg = {
+		.size = sizeof(arg), .nr_rows = n, .rows = (uintptr_t)rows};
 
 	return arch_prctl(ARCH_SET_CPUID_OVERRIDE, (uintptr_t)&arg);
 }
 
-/* The number of rows, of which as many as there is room for are written to @rows, or a negative errno */
+/* The number of rows, of which as many as there is room for are written to @rows, or a negative
+ * errno */
 HELPER int get_table(struct arch_cpuid_row *rows, uint32_t room)
 {
-	struct arch_cpuid_override arg = { .size = sizeof(arg), .nr_rows = room, .rows = (uintptr_t)rows };
+	struct arch_cpuid_override arg = {
+		.size = sizeof(arg), .nr_rows = room, .rows = (uintptr_t)rows};
 	int ret = arch_prctl(ARCH_GET_CPUID_OVERRIDE, (uintptr_t)&arg);
 
 	return ret ? ret : (int)arg.nr_rows;
@@ -108,7 +113,7 @@ HELPER const char *unsupported(void)
 
 HELPER void drop_capabilities(uint64_t keep)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {};
 
 	data[0].effective = data[0].permitted = (uint32_t)keep;
@@ -116,7 +121,8 @@ HELPER void drop_capabilities(uint64_t keep)
 	syscall(SYS_capset, &header, data);
 }
 
-/* Run a function in a process of its own; its value (0 to 127) is its exit status, and a signal is 128 more. */
+/* Run a function in a process of its own; its value (0 to 127) is its exit status, and a signal is
+ * 128 more. */
 HELPER int in_child(int (*fn)(void *), void *arg)
 {
 	int status;

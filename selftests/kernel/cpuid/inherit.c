@@ -184,7 +184,7 @@ static void *executing_thread(void *data)
 
 static int execute_in_thread(void *data)
 {
-	struct thread_call call = { .path = data };
+	struct thread_call call = {.path = data};
 	pthread_t thread;
 
 	if (pthread_create(&thread, NULL, executing_thread, &call))
@@ -229,7 +229,7 @@ static int switch_between(void *data)
 /* With the machine's answers and two tables taking turns on one CPU */
 TEST_F(inherit, context_switches)
 {
-	uint32_t real = magic(), want[3] = { 0x111, 0x222, real };
+	uint32_t real = magic(), want[3] = {0x111, 0x222, real};
 	cpu_set_t cpus;
 	pid_t pids[3];
 

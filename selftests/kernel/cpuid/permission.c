@@ -33,7 +33,8 @@ FIXTURE_TEARDOWN(permission)
 
 #define OTHERS (~0ULL & ~CAP(CAP_SYS_ADMIN) & ~CAP(CAP_CHECKPOINT_RESTORE) & (CAP(41) - 1))
 
-/* Sets a table as the caller it is told to be; the exit status is the errno, or 127 for no user namespaces. */
+/* Sets a table as the caller it is told to be; the exit status is the errno, or 127 for no user
+ * namespaces. */
 static int set_as(void *data)
 {
 	struct caller *c = data;
@@ -49,10 +50,10 @@ static int set_as(void *data)
 	return -set_magic(2);
 }
 
-#define TRY(...)                                                                                                       \
-	({                                                                                                             \
-		self->caller = (struct caller){ __VA_ARGS__ };                                                         \
-		in_child(set_as, &self->caller);                                                                       \
+#define TRY(...)                                             \
+	({                                                   \
+		self->caller = (struct caller){__VA_ARGS__}; \
+		in_child(set_as, &self->caller);             \
 	})
 
 TEST_F(permission, nobody)

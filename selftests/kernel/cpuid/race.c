@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tables are replaced, inherited and dropped while others ask, fork, execute, exit and are traced. What must not
- * happen: an answer of a table that the task never had, a leak, a splat.
+ * Tables are replaced, inherited and dropped while others ask, fork, execute, exit and are traced.
+ * What must not happen: an answer of a table that the task never had, a leak, a splat.
  */
 #define _GNU_SOURCE
 #include "cpuid.h"
@@ -76,7 +76,7 @@ TEST_F_TIMEOUT(race, replace_in_all_threads, 120)
 	struct worker w[THREADS] = {};
 
 	for (int i = 0; i < THREADS; i++) {
-		w[i] = (struct worker){ .base = i << 16, .end = time(NULL) + SECONDS };
+		w[i] = (struct worker){.base = i << 16, .end = time(NULL) + SECONDS};
 		ASSERT_EQ(0, pthread_create(&w[i].thread, NULL, replace_and_ask, &w[i]));
 	}
 	for (int i = 0; i < THREADS; i++) {
@@ -188,8 +188,10 @@ TEST_F_TIMEOUT(race, tracer_reads_a_tracee_that_is_killed, 120)
 		}
 		while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)) {
 			struct arch_cpuid_row row = {};
-			struct arch_cpuid_override arg = { .size = sizeof(arg), .nr_rows = 1, .rows = (uintptr_t)&row };
-			long ret = syscall(SYS_ptrace, PTRACE_ARCH_PRCTL, pid, &arg, ARCH_GET_CPUID_OVERRIDE);
+			struct arch_cpuid_override arg = {
+				.size = sizeof(arg), .nr_rows = 1, .rows = (uintptr_t)&row};
+			long ret = syscall(SYS_ptrace, PTRACE_ARCH_PRCTL, pid, &arg,
+					   ARCH_GET_CPUID_OVERRIDE);
 
 			ASSERT_TRUE(!ret || errno == ESRCH);
 			ASSERT_TRUE(ret || row.ebx == ~row.eax);

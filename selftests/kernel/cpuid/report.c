@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Executed by the tests: exit status 0 if CPUID's magic leaf answers the number in the first argument, else 1. */
+/* Executed by the tests: exit status 0 if CPUID's magic leaf answers the number in the first
+ * argument, else 1. */
 #define _GNU_SOURCE
 #include "cpuid.h"
 

@@ -61,10 +61,11 @@ TEST_F(rows, up_to_the_limit)
 
 TEST_F(rows, come_back_sorted)
 {
-	struct arch_cpuid_row rows[] = { ANY_ROW(9, 1, 0, 0, 0), ROW(0x80000001, 0, 2, 0, 0, 0), ROW(9, 7, 3, 0, 0, 0),
-					 ROW(9, 1, 4, 0, 0, 0), ROW(2, 0, 5, 0, 0, 0) };
+	struct arch_cpuid_row rows[] = {ANY_ROW(9, 1, 0, 0, 0), ROW(0x80000001, 0, 2, 0, 0, 0),
+					ROW(9, 7, 3, 0, 0, 0), ROW(9, 1, 4, 0, 0, 0),
+					ROW(2, 0, 5, 0, 0, 0)};
 	struct arch_cpuid_row back[8] = {};
-	const uint32_t order[] = { 5, 4, 3, 1, 2 };
+	const uint32_t order[] = {5, 4, 3, 1, 2};
 
 	ASSERT_EQ(0, set_table(rows, 5));
 	ASSERT_EQ(5, get_table(back, 8));
@@ -81,8 +82,9 @@ TEST_F(rows, come_back_sorted)
 
 TEST_F(rows, get_without_room)
 {
-	struct arch_cpuid_row rows[] = { ROW(2, 0, 5, 0, 0, 0), ROW(3, 0, 5, 0, 0, 0) }, back[2] = {};
-	struct arch_cpuid_override arg = { .size = sizeof(arg), .nr_rows = 1, .rows = (uintptr_t)back };
+	struct arch_cpuid_row rows[] = {ROW(2, 0, 5, 0, 0, 0), ROW(3, 0, 5, 0, 0, 0)}, back[2] = {};
+	struct arch_cpuid_override arg = {
+		.size = sizeof(arg), .nr_rows = 1, .rows = (uintptr_t)back};
 
 	EXPECT_EQ(0, get_table(NULL, 0));
 	ASSERT_EQ(0, set_table(rows, 2));
@@ -95,8 +97,9 @@ TEST_F(rows, get_without_room)
 
 TEST_F(rows, same_question_twice)
 {
-	struct arch_cpuid_row rows[] = { ROW(9, 1, 1, 0, 0, 0), ROW(9, 2, 1, 0, 0, 0), ROW(9, 1, 1, 0, 0, 0) };
-	struct arch_cpuid_row any[] = { ANY_ROW(9, 1, 0, 0, 0), ANY_ROW(9, 2, 0, 0, 0) };
+	struct arch_cpuid_row rows[] = {ROW(9, 1, 1, 0, 0, 0), ROW(9, 2, 1, 0, 0, 0),
+					ROW(9, 1, 1, 0, 0, 0)};
+	struct arch_cpuid_row any[] = {ANY_ROW(9, 1, 0, 0, 0), ANY_ROW(9, 2, 0, 0, 0)};
 
 	EXPECT_EQ(-EINVAL, set_table(rows, 3));
 	EXPECT_EQ(0, set_table(rows, 2));
@@ -140,7 +143,7 @@ TEST_F(rows, argument)
 	struct arch_cpuid_row row = ROW(9, 0, 1, 0, 0, 0);
 
 #define TRY(option) arch_prctl(option, (uintptr_t)arg)
-	*arg = (struct arch_cpuid_override){ .size = 24, .nr_rows = 1, .rows = (uintptr_t)&row };
+	*arg = (struct arch_cpuid_override){.size = 24, .nr_rows = 1, .rows = (uintptr_t)&row};
 	EXPECT_EQ(0, TRY(ARCH_SET_CPUID_OVERRIDE));
 	arg->size = 23;
 	EXPECT_EQ(-EINVAL, TRY(ARCH_SET_CPUID_OVERRIDE));
@@ -234,9 +237,9 @@ TEST_F(rows, xsave_layout_can_not_be_invented)
 	/* A component that is shown can't have size 0. */
 	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 2, (struct regs){}));
 	/* One that no CPU has can't have any. */
-	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 61, (struct regs){ 64, 4096, 0, 0 }));
-	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 63, (struct regs){ 64, 4096, 0, 0 }));
-	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 1000, (struct regs){ 64, 4096, 0, 0 }));
+	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 61, (struct regs){64, 4096, 0, 0}));
+	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 63, (struct regs){64, 4096, 0, 0}));
+	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 1000, (struct regs){64, 4096, 0, 0}));
 	EXPECT_EQ(0, set_regs(XSTATE_LEAF, 1000, (struct regs){}));
 	EXPECT_EQ(-EINVAL, set_row(ANY_ROW(XSTATE_LEAF, 7, 832, 832, 0)));
 }

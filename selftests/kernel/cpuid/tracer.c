@@ -74,7 +74,8 @@ static int wait_for_stop(pid_t pid)
 
 static int get_by_ptrace(pid_t pid, int option, struct arch_cpuid_row *rows, uint32_t room)
 {
-	struct arch_cpuid_override arg = { .size = sizeof(arg), .nr_rows = room, .rows = (uintptr_t)rows };
+	struct arch_cpuid_override arg = {
+		.size = sizeof(arg), .nr_rows = room, .rows = (uintptr_t)rows};
 
 	if (syscall(SYS_ptrace, PTRACE_ARCH_PRCTL, pid, &arg, option) < 0)
 		return -errno;
@@ -137,7 +138,9 @@ TEST_F(tracer, steps_over_the_instruction_once)
 	ASSERT_EQ(0, ptrace(PTRACE_GETSIGINFO, self->pid, 0, &info));
 	EXPECT_EQ(TRAP_TRACE, info.si_code);
 	/* The step shows in DR6 as well. */
-	EXPECT_EQ(1 << 14, ptrace(PTRACE_PEEKUSER, self->pid, offsetof(struct user, u_debugreg[6]), 0) & (1 << 14));
+	EXPECT_EQ(1 << 14,
+		  ptrace(PTRACE_PEEKUSER, self->pid, offsetof(struct user, u_debugreg[6]), 0) &
+			  (1 << 14));
 
 	ASSERT_EQ(0, ptrace(PTRACE_SINGLESTEP, self->pid, 0, 0));
 	ASSERT_EQ(SIGTRAP, wait_for_stop(self->pid));
