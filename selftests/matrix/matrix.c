@@ -160,7 +160,7 @@ static enum verdict restored(struct matrix *m, const struct row *row, struct tar
 	snapshot_take(&after, t->pid);
 	snapshot_diff(before, &after, tolerated(m, row), why);
 	snapshot_free(&after);
-	target_judge(t, 30, row->stopped, why);
+	target_judge(t, 15, row->stopped, why);
 	return why->n ? FAIL : PASS;
 }
 
