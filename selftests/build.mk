@@ -27,15 +27,17 @@ include $(wildcard selftests/*/build.mk)
 
 selftests: $(TEST_BINS)
 
-# Everything: the tests on this kernel, then those that need a kernel of their own.
+# Everything: the tests of the tool, on this machine's kernel or, where that will not do, in a guest; and among
+# them those that boot kernels of their own.
 TESTS ?=
+ON_FITTING_HOST = qemu/host-fits --or-vm --mem 4G --smp 2 --rw $(BUILD) --
 test: deps
 	$(MAKE) all selftests
-	selftests/run $(RUN_FLAGS) $(TESTS)
+	$(ON_FITTING_HOST) selftests/run $(RUN_FLAGS) $(TESTS)
 
 demo: deps
 	$(MAKE) all selftests
-	selftests/demo/run
+	$(ON_FITTING_HOST) selftests/demo/run
 
 bench: deps
 	$(MAKE) all selftests
