@@ -62,6 +62,9 @@ int check_mm(struct run *run, pid_t pid, const MmEntry *e)
 		if (bad_range(v))
 			return bad_image(run, "mm-%d.img: mapping 0x%" PRIx64 "-0x%" PRIx64, pid,
 					 v->start, v->end);
+		/* Guard regions lie within the mapping before them. */
+		if (v->status & VMA_GUARD && v->end <= end)
+			continue;
 		if (v->start < end)
 			return bad_image(run,
 					 "mm-%d.img: mapping 0x%" PRIx64 "-0x%" PRIx64

@@ -6,16 +6,11 @@
 #ifndef STASIS_MODEL_CHECK_H
 #define STASIS_MODEL_CHECK_H
 
+#include "mem/vma.h"
 #include "model/model.h"
 
 /* The kernel's PID_MAX_LIMIT. */
 #define CHECK_PID_MAX (4u << 20)
-
-/* Bits of vma_entry.status that say what else a mapping needs. */
-#define VMA_VSYSCALL	 (1u << 2)
-#define VMA_FILE_PRIVATE (1u << 6)
-#define VMA_FILE_SHARED	 (1u << 7)
-#define VMA_MEMFD	 (1u << 14)
 
 /* "image " + text, with the hint for images that contradict themselves; -EBADMSG. */
 int bad_image(struct run *run, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -169,10 +169,11 @@ static int read_fdtable(struct loader *l, struct fdtable *table)
 {
 	struct image_reader *r;
 	ProtobufCMessage *msg;
-	int ret = image_open(l->run->images_dirfd, IMG_FDINFO, table->id, false, &l->run->err, &r);
+	int ret = image_open(l->run->images_dirfd, IMG_FDINFO, table->id, true, &l->run->err, &r);
 
+	/* CRIU writes none for a task without descriptors. */
 	if (ret)
-		return ret;
+		return ret == -ENOENT && !l->run->err.code ? 0 : ret;
 	while ((ret = image_read(r, &msg)) == 1) {
 		ret = add_fd(l, table, (FdinfoEntry *)msg);
 		if (ret)

@@ -119,6 +119,7 @@ static int open_fifo(struct plan *p, struct plan_slot *slot, struct file *f, str
 		pipe_data_plan(p, slot, &fifo->data, both);
 	plan_close(p, slot, both);
 	plan_fown(p, slot, *ret_fd, fifo->path->msg->reg->fown);
+	plan_status_flags(p, slot, *ret_fd, fifo->path->msg->reg->flags);
 	return 0;
 }
 

@@ -341,6 +341,7 @@ static void make_pipe(struct plan *p, struct plan_slot *slot, struct pipe *pipe,
 			plan_call(p, slot, "flags of the other end", theirs, __NR_fcntl,
 				  imm(end[!writes(f)]), imm(F_SETFL), imm(theirs));
 		plan_fown(p, slot, imm(end[!writes(f)]), other->msg->pipe->fown);
+		plan_status_flags(p, slot, imm(end[!writes(f)]), other->msg->pipe->flags);
 	}
 }
 
@@ -360,6 +361,7 @@ static int open_pipe(struct plan *p, struct plan_slot *slot, struct file *f, str
 		make_pipe(p, slot, pipe, f, ret_fd);
 	}
 	plan_fown(p, slot, *ret_fd, f->msg->pipe->fown);
+	plan_status_flags(p, slot, *ret_fd, f->msg->pipe->flags);
 	return 0;
 }
 

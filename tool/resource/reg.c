@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "resource/collect.h"
+#include "resource/ghost.h"
 #include "resource/kinds.h"
 #include "resource/reg.h"
 #include "restore/plan.h"
@@ -100,13 +101,23 @@ static int describe_reg(const struct file *f, char *buf, size_t size)
 /* Flags that describe the opening, not the description. */
 #define ONCE_FLAGS (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
 
+/* Under /proc things come and go with the tasks: they are there when they are opened. */
+static bool is_proc(const char *name)
+{
+	return !strncmp(name, "/proc/", 6);
+}
+
 /* A file that is not what it was would be restored into something else without a word. */
 static int check_now(struct plan *p, const struct file *f)
 {
 	const RegFileEntry *e = f->msg->reg;
 	struct stat st;
 
-	if (fstatat(AT_FDCWD, e->name, &st, 0)) {
+	/* Only O_PATH has the link itself. */
+	if (fstatat(AT_FDCWD, e->name, &st,
+		    (e->flags & (O_PATH | O_NOFOLLOW)) == (O_PATH | O_NOFOLLOW)
+			    ? AT_SYMLINK_NOFOLLOW
+			    : 0)) {
 		fail(&p->run->err, -errno, "file %s", e->name);
 		return fail_hint(&p->run->err, "bring it back to its place, then restore again");
 	}
@@ -145,7 +156,7 @@ int reg_ready(struct plan *p, struct file *f)
 			return fail(&p->run->err, -ENOMEM, "file id %u", f->id);
 		f->data = r;
 	}
-	if (r->checked || r->ghost)
+	if (r->checked || r->ghost || is_proc(f->msg->reg->name))
 		return 0;
 	ret = check_now(p, f);
 	r->checked = !ret;
@@ -158,7 +169,8 @@ static struct operand path_of(struct plan *p, struct file *f)
 	struct reg *r = f->data;
 
 	if (!r->has_path)
-		r->path = plan_string(p, f->msg->reg->name);
+		r->path = plan_string(p, r->ghost ? ghost_path(r->ghost, f->msg->reg->name)
+						  : f->msg->reg->name);
 	r->has_path = true;
 	return r->path;
 }
@@ -186,14 +198,20 @@ static int open_reg(struct plan *p, struct plan_slot *slot, struct file *f, stru
 	if (e->pos && !(e->flags & O_PATH))
 		plan_call_expect(p, slot, "position %ld", e->pos, __NR_lseek, e->pos, *ret_fd,
 				 imm(e->pos), imm(SEEK_SET));
-	if (!(e->flags & O_PATH))
+	if (!(e->flags & O_PATH)) {
 		plan_fown(p, slot, *ret_fd, e->fown);
+		plan_status_flags(p, slot, *ret_fd, e->flags);
+	}
 	return 0;
 }
 
 static void forget_reg(struct file *f)
 {
-	free(f->data);
+	struct reg *r = f->data;
+
+	if (r)
+		ghost_put(r->ghost);
+	free(r);
 	f->data = NULL;
 }
 
@@ -203,6 +221,7 @@ const struct resource resource_reg = {
 	.match = match_reg,
 	.collect = collect_reg,
 	.describe = describe_reg,
+	.load = ghosts_load,
 	.open = open_reg,
 	.forget = forget_reg,
 };

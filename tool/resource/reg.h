@@ -4,10 +4,12 @@
 
 #include "resource/resource.h"
 
+struct ghost;
+
 /* file->data of a file with a path, at restore. */
 struct reg {
 	bool checked;
-	bool ghost; /* it was deleted; made again for the time of the restore */
+	struct ghost *ghost; /* it was deleted (ghost.h) */
 	bool has_path;
 	struct operand path;
 };

@@ -15,6 +15,9 @@
 
 #define SCHED_DEADLINE_POLICY 6
 #define IOPRIO_WHO_PROCESS    1
+#ifndef SCHED_FLAG_RESET_ON_FORK
+#define SCHED_FLAG_RESET_ON_FORK 1
+#endif
 
 static int look_affinity(pid_t tid, ThreadCoreEntry *tc)
 {
@@ -92,10 +95,13 @@ static bool same_cpus(const ThreadCoreEntry *tc, const struct inherited *in)
 static int plan_sched(struct plan *p, struct plan_slot *slot, const struct thread *t)
 {
 	const ThreadCoreEntry *tc = t->core->thread_core;
+	/* CRIU has sched_getscheduler(2)'s answer, which has a flag in it. */
+	uint32_t policy = tc->has_sched_policy ? tc->sched_policy : p->inherited->policy;
 	struct kernel_sched_attr attr = {
 		.size = sizeof(attr),
-		.sched_policy = tc->has_sched_policy ? tc->sched_policy : p->inherited->policy,
-		.sched_flags = tc->sched_flags,
+		.sched_policy = policy & ~(uint32_t)SCHED_RESET_ON_FORK,
+		.sched_flags = tc->sched_flags |
+			       (policy & SCHED_RESET_ON_FORK ? SCHED_FLAG_RESET_ON_FORK : 0),
 		.sched_nice = tc->sched_nice,
 		.sched_priority = tc->sched_prio,
 		.sched_runtime = tc->sched_runtime,

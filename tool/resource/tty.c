@@ -297,6 +297,7 @@ static int open_tty(struct plan *p, struct plan_slot *slot, struct file *f, stru
 	if (t->info->termios && t->info->type != TTY_TYPE__CTTY)
 		set_modes(p, slot, t->info->termios, *ret_fd);
 	plan_fown(p, slot, *ret_fd, e->fown);
+	plan_status_flags(p, slot, *ret_fd, e->flags);
 	return 0;
 }
 

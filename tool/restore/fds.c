@@ -134,6 +134,13 @@ void plan_fown(struct plan *p, struct plan_slot *slot, struct operand fd, const 
 		set_owner(p, slot, fd, fown);
 }
 
+void plan_status_flags(struct plan *p, struct plan_slot *slot, struct operand fd, uint32_t flags)
+{
+	if (flags & O_ASYNC)
+		plan_call(p, slot, "status flags %ld", flags, __NR_fcntl, fd, imm(F_SETFL),
+			  imm(flags & (O_APPEND | O_ASYNC | O_DIRECT | O_NOATIME | O_NONBLOCK)));
+}
+
 /* --- one table ---------------------------------------------------------- */
 
 /* A number above all tables, for what must not be in their way. */
@@ -586,6 +593,9 @@ int plan_borrow(struct plan *p, struct plan_slot *slot, struct file *f, uint32_t
 		return fail_text(&p->run->err, -EOPNOTSUPP,
 				 "file id %u of type %d: a mapping of this kind is not restored",
 				 f->id, f->msg->type);
+	/* A mapping of a memfd names any description of it; its own access mode counts. */
+	if (f->msg->type == FD_TYPES__MEMFD)
+		return plan_reopen(p, slot, f, flags, ret_fd);
 	if (st->owner == slot) {
 		*ret_fd = plan_call(p, slot, "descriptor %ld", st->fd, __NR_dup, imm(st->fd));
 		return 0;

@@ -8,7 +8,9 @@
 #define LOWEST	    0x100000ull
 #define ADDRESS_MAX 0x7ffffffff000ull
 #define WANTED	    (64ull << 30)
-#define LEAST	    (64ull << 20)
+/* Scratch begins at a multiple of the largest huge page. */
+#define ALIGNMENT (1ull << 30)
+#define LEAST	  (64ull << 20)
 /* Distance to what grows (stacks downwards, heaps upwards). */
 #define MARGIN (16ull << 20)
 
@@ -44,7 +46,7 @@ static bool find(struct plan *p, uint64_t len)
 
 int plan_hole(struct plan *p)
 {
-	uint64_t len, least = LEAST + p->vdso_room + p->scratch_room;
+	uint64_t len, least = LEAST + ALIGNMENT + p->vdso_room + p->scratch_room;
 	struct vma *vma;
 	struct mm **mm;
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "restore/planner.h"
+#include "restore/memory.h"
 
 static uint64_t align(uint64_t n, uint64_t to)
 {
@@ -59,7 +59,7 @@ int plan_layout(struct plan *p)
 	}
 	p->arena_len = align(at, PAGE_BYTES);
 	p->text_len = align(stub_text_end - stub_text, PAGE_BYTES);
-	p->arena_at = p->hole + align(p->vdso_room + p->scratch_room, PAGE_BYTES);
+	p->arena_at = plan_scratch(p) + align(p->scratch_room, PAGE_BYTES);
 	if (p->arena_at + p->arena_len + p->text_len > p->hole + p->hole_len)
 		return fail(&p->run->err, -ENOMEM,
 			    "no address range for the restorer is free in all tasks");

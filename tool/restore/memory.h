@@ -20,7 +20,8 @@ int plan_fill_unpopulated(struct plan *p, struct plan_slot *slot, uint64_t base,
 /* Where a task may map scratch_room bytes for a moment. */
 static inline uint64_t plan_scratch(const struct plan *p)
 {
-	return p->hole + p->vdso_room;
+	/* The largest of huge pages. */
+	return (p->hole + p->vdso_room + (1ull << 30) - 1) & ~((1ull << 30) - 1);
 }
 
 /* shared.c: find out which anonymous shared memory is mapped where, and how large it is. */

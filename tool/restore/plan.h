@@ -214,6 +214,9 @@ struct operand plan_open_call(struct plan *p, struct plan_slot *slot, const char
 /* For calls that make several descriptors: the number of the next, which is in use from now on. */
 int plan_fd_take(struct plan *p, struct plan_slot *slot);
 
+/* Status flags that no opening sets: O_ASYNC. After plan_fown(). */
+void plan_status_flags(struct plan *p, struct plan_slot *slot, struct operand fd, uint32_t flags);
+
 /*
  * A new description of what @f, which is open already, is about: through the
  * link of its descriptor in /proc. Only while a table is being built.

@@ -7,6 +7,7 @@
 
 #include "image/image.h"
 #include "lib/scripts.h"
+#include "resource/ghost.h"
 #include "resource/resource.h"
 #include "restore/execute.h"
 #include "restore/memory.h"
@@ -90,7 +91,10 @@ static int execute(struct execution *x)
 	ret = run_scripts(run, STAGE_PRE_RESTORE, 0);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	if (!ret)
+		ret = ghosts_make(run, x->p->cp);
+	if (!ret)
 		ret = execute_start(x);
+	ghosts_remove(run, x->p->cp);
 	x->forking_us = us_since(&start);
 	if (!ret)
 		ret = execute_finish(x);

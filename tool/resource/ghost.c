@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "resource/ghost.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "image/image.h"
+#include "lib/cleanup.h"
+#include "lib/run.h"
+#include "resource/reg.h"
+
+#define COPY_CHUNK (1u << 16)
+
+/* remap_id of images before remap_type: this bit says ghost. */
+#define OLD_GHOST_BIT (1u << 31)
+
+/* A name that ghosts have: they may have had several (hard links). */
+struct alias {
+	const char *name; /* in the checkpoint */
+	char *path;	  /* where it is made; NULL: under its name */
+	bool made;
+};
+
+struct ghost {
+	uint32_t id;
+	unsigned int refs;
+	bool linked;	    /* not deleted, but under another name: */
+	const char *source; /* this one, which goes when the restore is done */
+	VEC(struct alias) aliases;
+	VEC(char *) folders; /* made because they were missing too */
+};
+
+const char *ghost_path(const struct ghost *g, const char *name)
+{
+	struct alias *a;
+
+	vec_for_each (&g->aliases, a)
+		if (!strcmp(a->name, name) && a->path)
+			return a->path;
+	return name;
+}
+
+void ghost_put(struct ghost *g)
+{
+	struct alias *a;
+	char **f;
+
+	if (!g || --g->refs)
+		return;
+	vec_for_each (&g->aliases, a)
+		free(a->path);
+	vec_for_each (&g->folders, f)
+		free(*f);
+	vec_free(&g->aliases);
+	vec_free(&g->folders);
+	free(g);
+}
+
+/* --- loading ------------------------------------------------------------ */
+
+static int add_alias(struct ghost *g, const char *name, uint32_t id)
+{
+	struct alias *a;
+	struct stat st;
+
+	vec_for_each (&g->aliases, a)
+		if (!strcmp(a->name, name))
+			return 0;
+	a = vec_add(&g->aliases);
+	if (!a)
+		return -ENOMEM;
+	a->name = name;
+	/* Another file has the name now: it stays untouched, the ghost gets one beside it. */
+	if (!lstat(name, &st) && asprintf(&a->path, "%s.stasis-%x", name, id) < 0) {
+		a->path = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static struct ghost *find_ghost(struct checkpoint *cp, uint32_t id, bool linked)
+{
+	struct file **f;
+
+	vec_for_each (&cp->files, f) {
+		struct reg *r = (*f)->msg->type == FD_TYPES__REG ? (*f)->data : NULL;
+
+		if (r && r->ghost && r->ghost->id == id && r->ghost->linked == linked)
+			return r->ghost;
+	}
+	return NULL;
+}
+
+static int bad_remap(struct run *run, const RemapFilePathEntry *e)
+{
+	fail_text(&run->err, -EBADMSG, "image remap-fpath.img: file id %u, remapped to %u",
+		  e->orig_id, e->remap_id);
+	return fail_hint(&run->err, "the checkpoint is damaged; dump again");
+}
+
+static int link_ghost(struct run *run, struct checkpoint *cp, const RemapFilePathEntry *e)
+{
+	bool linked = e->has_remap_type ? e->remap_type == REMAP_TYPE__LINKED
+					: !(e->remap_id & OLD_GHOST_BIT);
+	uint32_t id = e->has_remap_type ? e->remap_id : e->remap_id & ~OLD_GHOST_BIT;
+	struct file *f = checkpoint_file(cp, e->orig_id), *source = NULL;
+	struct reg *r;
+
+	if (!f || !f->msg->reg)
+		return bad_remap(run, e);
+	if (e->has_remap_type && e->remap_type == REMAP_TYPE__PROCFS) {
+		fail_text(&run->err, -EOPNOTSUPP, "file %s: of a process that is gone",
+			  f->msg->reg->name);
+		return fail_hint(&run->err, "restore it with criu");
+	}
+	if (linked) {
+		source = checkpoint_file(cp, id);
+		if (!source || !source->msg->reg)
+			return bad_remap(run, e);
+	}
+	r = f->data ? f->data : calloc(1, sizeof(*r));
+	if (!r)
+		return fail(&run->err, -ENOMEM, "deleted files");
+	f->data = r;
+	if (r->ghost)
+		return bad_remap(run, e);
+	r->ghost = find_ghost(cp, id, linked);
+	if (!r->ghost)
+		r->ghost = calloc(1, sizeof(*r->ghost));
+	if (!r->ghost)
+		return fail(&run->err, -ENOMEM, "deleted files");
+	r->ghost->id = id;
+	r->ghost->linked = linked;
+	r->ghost->source = source ? source->msg->reg->name : NULL;
+	r->ghost->refs++;
+	if (f->msg->reg->name[0] != '/')
+		return bad_remap(run, e);
+	return add_alias(r->ghost, f->msg->reg->name, id)
+		       ? fail(&run->err, -ENOMEM, "deleted files")
+		       : 0;
+}
+
+int ghosts_load(struct run *run, struct checkpoint *cp)
+{
+	struct image_reader *r;
+	ProtobufCMessage *msg;
+	int ret = image_open(run->images_dirfd, IMG_REMAP_FPATH, 0, true, &run->err, &r);
+
+	if (ret)
+		return ret == -ENOENT && !run->err.code ? 0 : ret;
+	while ((ret = image_read(r, &msg)) == 1) {
+		ret = link_ghost(run, cp, (RemapFilePathEntry *)msg);
+		protobuf_c_message_free_unpacked(msg, NULL);
+		if (ret)
+			break;
+	}
+	image_reader_free(r);
+	return ret;
+}
+
+/* --- making ------------------------------------------------------------- */
+
+static int copy_bytes(struct run *run, struct image_reader *r, int fd, uint64_t at, uint64_t len)
+{
+	_cleanup_free_ uint8_t *buf = malloc(COPY_CHUNK);
+	int ret;
+
+	if (!buf)
+		return fail(&run->err, -ENOMEM, "contents of a deleted file");
+	while (len) {
+		size_t n = len < COPY_CHUNK ? len : COPY_CHUNK, done = 0;
+
+		ret = image_read_raw(r, buf, n);
+		if (ret)
+			return ret;
+		while (done < n) {
+			ssize_t w = pwrite(fd, buf + done, n - done, at + done);
+
+			if (w < 0)
+				return fail(&run->err, -errno, "contents of a deleted file");
+			done += w;
+		}
+		at += n;
+		len -= n;
+	}
+	return 0;
+}
+
+static int copy_chunks(struct run *run, struct image_reader *r, int fd)
+{
+	ProtobufCMessage *msg;
+	int ret;
+
+	while ((ret = image_read_as(r, &ghost_chunk_entry__descriptor, &msg)) == 1) {
+		const GhostChunkEntry *c = (GhostChunkEntry *)msg;
+		uint64_t off = c->off, len = c->len;
+
+		protobuf_c_message_free_unpacked(msg, NULL);
+		if (off > INT64_MAX || len > INT64_MAX - off)
+			return fail_text(&run->err, -EBADMSG, "image ghost-file: wild chunk");
+		ret = copy_bytes(run, r, fd, off, len);
+		if (ret)
+			return ret;
+	}
+	return ret;
+}
+
+static int make_regular(struct run *run, struct image_reader *r, const GhostFileEntry *e,
+			const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int ret;
+
+	if (fd < 0)
+		return fail(&run->err, -errno, "deleted file %s", path);
+	if (e->has_size && ftruncate(fd, e->size))
+		ret = fail(&run->err, -errno, "deleted file %s", path);
+	else if (e->has_chunks && e->chunks)
+		ret = copy_chunks(run, r, fd);
+	else
+		ret = copy_bytes(run, r, fd, 0, image_left(r));
+	if (ret)
+		unlink(path);
+	return ret;
+}
+
+static int make_node(struct run *run, struct image_reader *r, const GhostFileEntry *e,
+		     const char *path)
+{
+	int ret;
+
+	switch (e->mode & S_IFMT) {
+	case S_IFREG:
+		return make_regular(run, r, e, path);
+	case S_IFDIR:
+		ret = mkdir(path, 0700);
+		break;
+	case S_IFLNK:
+		ret = e->symlnk_target ? symlink(e->symlnk_target, path) : -1;
+		break;
+	case S_IFIFO:
+	case S_IFCHR:
+	case S_IFBLK:
+		ret = mknod(path, e->mode, e->rdev);
+		break;
+	default:
+		return fail_text(&run->err, -EOPNOTSUPP, "deleted file %s: mode %o", path, e->mode);
+	}
+	return ret ? fail(&run->err, -errno, "deleted file %s", path) : 0;
+}
+
+static int set_attributes(struct run *run, const GhostFileEntry *e, const char *path)
+{
+	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};
+
+	if (e->atim)
+		times[0] = (struct timespec){e->atim->tv_sec, e->atim->tv_usec * 1000};
+	if (e->mtim)
+		times[1] = (struct timespec){e->mtim->tv_sec, e->mtim->tv_usec * 1000};
+	if (fchownat(AT_FDCWD, path, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) ||
+	    ((e->mode & S_IFMT) != S_IFLNK && chmod(path, e->mode & 07777)) ||
+	    utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW))
+		return fail(&run->err, -errno, "owner, mode and times of deleted file %s", path);
+	return 0;
+}
+
+/* Folders on the way that are gone, too. */
+static int make_folders(struct run *run, struct ghost *g, const char *path)
+{
+	char part[PATH_MAX];
+	const char *slash;
+	char *copy;
+
+	for (slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		if ((size_t)(slash - path) >= sizeof(part))
+			return fail(&run->err, -ENAMETOOLONG, "deleted file %s", path);
+		memcpy(part, path, slash - path);
+		part[slash - path] = 0;
+		if (mkdir(part, 0700)) {
+			if (errno == EEXIST)
+				continue;
+			return fail(&run->err, -errno, "folder %s of a deleted file", part);
+		}
+		copy = strdup(part);
+		if (!copy || vec_push(&g->folders, copy)) {
+			rmdir(part);
+			free(copy);
+			return fail(&run->err, -ENOMEM, "deleted files");
+		}
+	}
+	return 0;
+}
+
+static const char *place(const struct alias *a)
+{
+	return a->path ? a->path : a->name;
+}
+
+static int make_from_image(struct run *run, struct ghost *g)
+{
+	struct image_reader *r;
+	ProtobufCMessage *msg;
+	int ret = image_open(run->images_dirfd, IMG_GHOST_FILE, g->id, false, &run->err, &r);
+
+	if (ret)
+		return ret;
+	ret = image_read(r, &msg);
+	if (ret == 1) {
+		ret = make_node(run, r, (GhostFileEntry *)msg, place(&g->aliases.at[0]));
+		g->aliases.at[0].made = !ret;
+		if (!ret)
+			ret = set_attributes(run, (GhostFileEntry *)msg, place(&g->aliases.at[0]));
+		protobuf_c_message_free_unpacked(msg, NULL);
+	} else if (!ret) {
+		ret = fail_text(&run->err, -EBADMSG, "image ghost-file-%x.img is empty", g->id);
+	}
+	image_reader_free(r);
+	return ret;
+}
+
+static int make_ghost(struct run *run, struct ghost *g)
+{
+	const char *from = g->source;
+	size_t i;
+	int ret;
+
+	for (i = 0; i < g->aliases.n; i++) {
+		struct alias *a = &g->aliases.at[i];
+
+		if (a->made)
+			continue;
+		ret = make_folders(run, g, place(a));
+		if (ret)
+			return ret;
+		if (!from) {
+			ret = make_from_image(run, g);
+			if (ret)
+				return ret;
+			from = place(a);
+		} else if (linkat(AT_FDCWD, from, AT_FDCWD, place(a), 0)) {
+			return fail(&run->err, -errno, "link %s to %s", place(a), from);
+		}
+		a->made = true;
+	}
+	return 0;
+}
+
+static int compare_depth(const void *a, const void *b)
+{
+	const struct ghost *const *x = a, *const *y = b;
+
+	return strcmp((*x)->aliases.at[0].name, (*y)->aliases.at[0].name);
+}
+
+/* Every ghost once, folders before what is in them. */
+static int list_ghosts(struct checkpoint *cp, struct ghost ***ret, size_t *n)
+{
+	struct ghost **v = calloc(cp->files.n + 1, sizeof(*v));
+	size_t i, j, k = 0;
+
+	if (!v)
+		return -ENOMEM;
+	for (i = 0; i < cp->files.n; i++) {
+		struct file *f = cp->files.at[i];
+		struct reg *r = f->msg->type == FD_TYPES__REG ? f->data : NULL;
+
+		if (!r || !r->ghost)
+			continue;
+		for (j = 0; j < k && v[j] != r->ghost; j++)
+			;
+		if (j == k)
+			v[k++] = r->ghost;
+	}
+	qsort(v, k, sizeof(*v), compare_depth);
+	*ret = v;
+	*n = k;
+	return 0;
+}
+
+int ghosts_make(struct run *run, struct checkpoint *cp)
+{
+	struct ghost **v;
+	size_t n, i;
+	int ret;
+
+	if (list_ghosts(cp, &v, &n))
+		return fail(&run->err, -ENOMEM, "deleted files");
+	for (i = 0, ret = 0; i < n && !ret; i++)
+		ret = make_ghost(run, v[i]);
+	free(v);
+	return ret;
+}
+
+static void remove_path(struct run *run, const char *path)
+{
+	if (unlink(path) && (errno != EISDIR || rmdir(path)) && errno != ENOENT)
+		log_warn(&run->log, "deleted file %s was made again for a moment and stays: %m",
+			 path);
+}
+
+static void remove_ghost(struct run *run, struct ghost *g)
+{
+	bool any = false;
+	size_t i;
+
+	for (i = g->aliases.n; i-- > 0;) {
+		if (g->aliases.at[i].made)
+			remove_path(run, place(&g->aliases.at[i]));
+		any |= g->aliases.at[i].made;
+		g->aliases.at[i].made = false;
+	}
+	if (g->source && any && !run->err.code)
+		remove_path(run, g->source);
+	for (i = g->folders.n; i-- > 0;) {
+		rmdir(g->folders.at[i]);
+		free(g->folders.at[i]);
+	}
+	g->folders.n = 0;
+}
+
+void ghosts_remove(struct run *run, struct checkpoint *cp)
+{
+	struct ghost **v;
+	size_t n, i;
+
+	if (list_ghosts(cp, &v, &n))
+		return;
+	for (i = n; i-- > 0;)
+		remove_ghost(run, v[i]);
+	free(v);
+}

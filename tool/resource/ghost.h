@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Files that were deleted but are in use (remap-fpath.img, ghost-file-ID.img):
+ * made again under their names for as long as tasks open them.
+ */
+#ifndef STASIS_RESOURCE_GHOST_H
+#define STASIS_RESOURCE_GHOST_H
+
+#include "model/model.h"
+
+struct run;
+
+struct ghost;
+
+/* Link files that were deleted to their ghosts (file->data: struct reg, reg.h). */
+int ghosts_load(struct run *run, struct checkpoint *cp);
+/* Make the files; before the tasks open them. */
+int ghosts_make(struct run *run, struct checkpoint *cp);
+/* Delete them again: the tasks have them open, or the restore failed. */
+void ghosts_remove(struct run *run, struct checkpoint *cp);
+/* Where @g is meanwhile, for a file whose name was @name. */
+const char *ghost_path(const struct ghost *g, const char *name);
+void ghost_put(struct ghost *g);
+
+#endif
