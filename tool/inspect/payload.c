@@ -10,7 +10,7 @@
 
 static uint64_t padded(uint64_t len, unsigned int to)
 {
-	return (len + to - 1) / to * to;
+	return len > UINT64_MAX - to ? UINT64_MAX : (len + to - 1) / to * to;
 }
 
 /* What follows an entry, where its length alone says so. */
@@ -123,10 +123,7 @@ static int read_sem(struct image_reader *r, const IpcSemEntry *e, int flags, str
 
 	if (flags & DECODE_NO_PAYLOAD || padded(len, 8) > image_left(r)) {
 		*ret = size_to_json(len);
-		code = image_read_raw(r, NULL, padded(len, 8));
-		if (code)
-			json_object_put(*ret);
-		return code;
+		return image_read_raw(r, NULL, padded(len, 8));
 	}
 	*ret = json_object_new_array();
 	for (uint32_t i = 0; !code && i < e->nsems; i++) {
@@ -135,8 +132,6 @@ static int read_sem(struct image_reader *r, const IpcSemEntry *e, int flags, str
 	}
 	if (!code)
 		code = image_read_raw(r, NULL, padded(len, 8) - len);
-	if (code)
-		json_object_put(*ret);
 	return code;
 }
 
@@ -216,7 +211,9 @@ int payload_to_json(struct image_reader *r, const ProtobufCMessage *msg, int fla
 			return 0;
 		ret = read_extent(r, x, flags, err, &extra);
 	}
-	if (!ret)
+	if (ret)
+		json_object_put(extra); /* what was read before the failure */
+	else
 		json_object_object_add(entry, "extra", extra);
 	return ret;
 }

@@ -81,10 +81,13 @@ static int add_file(struct loader *l, FileEntry *e)
 		ret = checkpoint_add_file(l->cp, f);
 	}
 	if (ret) {
+		if (ret == -EEXIST)
+			bad_image(l->run, "files.img: id %u occurs twice", e->id);
+		else
+			fail(&l->run->err, ret, "image files.img");
 		protobuf_c_message_free_unpacked(&e->base, NULL);
 		free(f);
-		return ret == -EEXIST ? bad_image(l->run, "files.img: id %u occurs twice", e->id)
-				      : fail(&l->run->err, ret, "image files.img");
+		return ret;
 	}
 	ret = check_file(l->run, e);
 	if (ret)
