@@ -28,6 +28,7 @@ struct file {
 	void *data;		    /* the kind's own, freed by res->forget */
 	pid_t holder_pid;	    /* at dump: a task that has it, */
 	int holder_fd;		    /* and its descriptor there; -1: none (mapped, cwd ...) */
+	bool in_table;		    /* at restore: some descriptor is it (set by kinds that ask) */
 	void *plan;		    /* the planner's own while it runs */
 };
 

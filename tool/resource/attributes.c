@@ -3,11 +3,14 @@
 
 #include <stddef.h>
 
-/* In the order in which restore sets them; what takes privileges away comes last. */
+/*
+ * Dump looks in this order (credentials find out whether there are filters);
+ * the phases say when restore does what.
+ */
 const struct attribute *const attributes[] = {
-	&attribute_registers,  &attribute_process, &attribute_thread, &attribute_sched,
-	&attribute_fs,	       &attribute_rlimits, &attribute_timers, &attribute_sigaction,
-	&attribute_sigpending, &attribute_seccomp, &attribute_creds,  NULL,
+	&attribute_registers,  &attribute_process, &attribute_thread,  &attribute_sched,
+	&attribute_fs,	       &attribute_rlimits, &attribute_timers,  &attribute_sigaction,
+	&attribute_sigpending, &attribute_creds,   &attribute_seccomp, NULL,
 };
 
 _Static_assert(sizeof(attributes) / sizeof(attributes[0]) <= MAX_ATTRIBUTES + 1, "MAX_ATTRIBUTES");

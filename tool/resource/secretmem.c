@@ -81,6 +81,56 @@ static int describe_secret(const struct file *f, char *buf, size_t size)
 #define __NR_memfd_secret 447
 #endif
 
+/*
+ * An inode cannot be opened twice: all files that name it are one description,
+ * that of a descriptor if there is one. What is only mapped may have been
+ * written down as a description of its own.
+ */
+static struct file *the_one(struct checkpoint *cp, const struct file *f)
+{
+	struct file *found = NULL;
+	size_t i;
+
+	for (i = 0; i < cp->files.n; i++) {
+		struct file *g = cp->files.at[i];
+
+		if (g->msg->type != FD_TYPES__MEMFD_SECRET ||
+		    g->msg->secret->inode_id != f->msg->secret->inode_id)
+			continue;
+		if (g->in_table)
+			return g;
+		if (!found)
+			found = g;
+	}
+	return found;
+}
+
+static bool is_secret(const struct file *f)
+{
+	return f && f->msg->type == FD_TYPES__MEMFD_SECRET;
+}
+
+static void unite(struct checkpoint *cp)
+{
+	struct fdtable **table;
+	struct vma *vma;
+	struct mm **mm;
+	struct fd *fd;
+
+	vec_for_each (&cp->fdtables, table)
+		vec_for_each (&(*table)->fds, fd)
+			if (is_secret(fd->file))
+				fd->file->in_table = true;
+	vec_for_each (&cp->fdtables, table)
+		vec_for_each (&(*table)->fds, fd)
+			if (is_secret(fd->file))
+				fd->file = the_one(cp, fd->file);
+	vec_for_each (&cp->mms, mm)
+		vec_for_each (&(*mm)->vmas, vma)
+			if (is_secret(vma->file))
+				vma->file = the_one(cp, vma->file);
+}
+
 static int load_secretmem(struct run *run, struct checkpoint *cp)
 {
 	struct image_reader *r;
@@ -90,16 +140,16 @@ static int load_secretmem(struct run *run, struct checkpoint *cp)
 
 	if (ret)
 		return ret == -ENOENT && !run->err.code ? 0 : ret;
+	unite(cp);
 	while ((ret = image_read(r, &msg)) == 1) {
 		MemfdSecretInodeEntry *e = (MemfdSecretInodeEntry *)msg;
 		struct file *f = NULL;
 
 		for (i = 0; i < cp->files.n && !f; i++)
 			if (cp->files.at[i]->msg->type == FD_TYPES__MEMFD_SECRET &&
-			    cp->files.at[i]->msg->secret->inode_id == e->inode_id &&
-			    !cp->files.at[i]->data)
-				f = cp->files.at[i];
-		if (f)
+			    cp->files.at[i]->msg->secret->inode_id == e->inode_id)
+				f = the_one(cp, cp->files.at[i]);
+		if (f && !f->data)
 			f->data = e;
 		else
 			protobuf_c_message_free_unpacked(msg, NULL);

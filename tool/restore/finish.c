@@ -109,68 +109,78 @@ static int run_second(struct execution *x, struct finisher *f)
 	return ret;
 }
 
-/* Unmap stub and arena from the task's vDSO: start the call. The leader does it for its mm. */
-static int start_unmap(struct execution *x, struct tracee *t, const struct plan_slot *s)
-{
-	struct plan *p = x->p;
-	struct user_regs_struct r = t->regs;
-
-	r.rip = plan_task(s->task)->vdso + p->vdso.syscall_at;
-	r.rax = __NR_munmap;
-	r.orig_rax = -1;
-	r.rdi = p->arena_at;
-	r.rsi = p->arena_len + p->text_len;
-	if (ptrace(PTRACE_SETREGS, t->tid, NULL, &r) ||
-	    ptrace(PTRACE_SINGLESTEP, t->tid, NULL, NULL))
-		return lost(x, s, -errno, "unmap the stub");
-	return 0;
-}
-
-static int end_unmap(struct execution *x, struct tracee *t, const struct plan_slot *s)
-{
-	struct user_regs_struct r;
-	int status;
-
-	for (;;) {
-		if (waitpid(t->tid, &status, __WALL) != t->tid || !WIFSTOPPED(status))
-			return lost(x, s, -ECHILD, "died while the stub was unmapped");
-		/* A task in job-control stop reports that first. */
-		if (status >> 16 != PTRACE_EVENT_STOP)
-			break;
-		if (ptrace(PTRACE_SINGLESTEP, t->tid, NULL, NULL))
-			return lost(x, s, -errno, "unmap the stub");
-	}
-	if (ptrace(PTRACE_GETREGS, t->tid, NULL, &r))
-		return lost(x, s, -errno, "registers");
-	if (r.rax)
-		return lost(x, s, r.rax, "unmap the stub");
-	return 0;
-}
-
 /* One leader per address space, after all its threads and sharers are stopped. */
 static bool unmaps(const struct plan_slot *s)
 {
 	return s->kind == SLOT_TASK && s->task->mm && s->task->mm->owner == s->task;
 }
 
-static int unmap_all(struct execution *x, struct finisher *f)
+static int go_on(struct execution *x, struct tracee *t, const struct plan_slot *s)
 {
-	size_t i;
-	int ret;
+	if (ptrace(PTRACE_SYSCALL, t->tid, NULL, NULL))
+		return lost(x, s, -errno, "unmap the stub");
+	return 0;
+}
 
-	for (i = 0; i < f->n; i++) {
-		if (!unmaps(f->at[i].slot))
-			continue;
-		ret = start_unmap(x, &f->at[i].t, f->at[i].slot);
+/* Wait for the stop at the entry or the exit of the call. */
+static int await_call(struct execution *x, struct tracee *t, const struct plan_slot *s)
+{
+	int status, ret;
+
+	for (;;) {
+		if (waitpid(t->tid, &status, __WALL) != t->tid || !WIFSTOPPED(status))
+			return lost(x, s, -ECHILD, "died while the stub was unmapped");
+		/* A task in job-control stop reports that first. */
+		if (status >> 16 != PTRACE_EVENT_STOP)
+			return 0;
+		ret = go_on(x, t, s);
 		if (ret)
 			return ret;
 	}
-	for (i = 0; i < f->n; i++) {
-		if (!unmaps(f->at[i].slot))
-			continue;
-		ret = end_unmap(x, &f->at[i].t, f->at[i].slot);
-		if (ret)
-			return ret;
+}
+
+/*
+ * Unmap stub and arena by a call from the task's own vDSO, in three rounds over
+ * all tasks: start, entered, left. (Single-stepping would take fewer stops, but
+ * its SIGTRAP resets that signal's action where it is blocked or ignored.)
+ */
+static int unmap_round(struct execution *x, struct tracee *t, const struct plan_slot *s, int round)
+{
+	struct plan *p = x->p;
+	struct user_regs_struct r = t->regs;
+	int ret;
+
+	if (round == 0) {
+		r.rip = plan_task(s->task)->vdso + p->vdso.syscall_at;
+		r.rax = __NR_munmap;
+		r.orig_rax = -1;
+		r.rdi = p->arena_at;
+		r.rsi = p->arena_len + p->text_len;
+		ret = tracee_set_regs(t, &r);
+		return ret ? lost(x, s, ret, "registers") : go_on(x, t, s);
+	}
+	ret = await_call(x, t, s);
+	if (ret || round == 1)
+		return ret ? ret : go_on(x, t, s);
+	ret = tracee_get_regs(t, &r);
+	if (!ret)
+		ret = (long)r.rax;
+	return ret ? lost(x, s, ret, "unmap the stub") : 0;
+}
+
+static int unmap_all(struct execution *x, struct finisher *f)
+{
+	int round, ret;
+	size_t i;
+
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < f->n; i++) {
+			if (!unmaps(f->at[i].slot))
+				continue;
+			ret = unmap_round(x, &f->at[i].t, f->at[i].slot, round);
+			if (ret)
+				return ret;
+		}
 	}
 	return 0;
 }

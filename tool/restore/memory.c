@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/prctl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
@@ -366,13 +367,34 @@ static void plan_finish_mappings(struct space *s)
 				  imm(v->start), imm(v->end - v->start), imm(v->prot));
 		if (v->has_madv && v->madv)
 			plan_advice(s, v);
-		if (v->flags & MAP_LOCKED)
-			plan_call(s->p, s->slot, "lock at %#lx", v->start, __NR_mlock,
-				  imm(v->start), imm(v->end - v->start));
+		if (v->anon_name)
+			plan_call(s->p, s->slot, "name of the mapping at %#lx", v->start,
+				  __NR_prctl, imm(PR_SET_VMA), imm(PR_SET_VMA_ANON_NAME),
+				  imm(v->start), imm(v->end - v->start),
+				  plan_string(s->p, v->anon_name));
+		/* Secret memory is always locked, and that only by being mapped. */
+		if (v->flags & MAP_LOCKED &&
+		    !(vma->file && vma->file->msg->type == FD_TYPES__MEMFD_SECRET))
+			plan_call(s->p, s->slot, "lock at %#lx", v->start, __NR_mlock2,
+				  imm(v->start), imm(v->end - v->start),
+				  imm(v->has_lock_onfault && v->lock_onfault ? MLOCK_ONFAULT : 0));
 	}
 }
 
 /* --- the mm's fields ---------------------------------------------------- */
+
+static void plan_coredump_filter(struct space *s, uint32_t filter)
+{
+	char text[16];
+	int n = snprintf(text, sizeof(text), "%#x", filter);
+	struct operand fd;
+
+	fd = plan_call(s->p, s->slot, "core dump filter", 0, __NR_openat, imm(AT_FDCWD),
+		       plan_string(s->p, "/proc/self/coredump_filter"), imm(O_WRONLY | O_CLOEXEC));
+	plan_call_expect(s->p, s->slot, "value %#lx", filter, __NR_write, n, fd,
+			 plan_string(s->p, text), imm(n));
+	plan_close(s->p, s->slot, fd);
+}
 
 static int plan_mm_fields(struct space *s)
 {
@@ -408,6 +430,8 @@ static int plan_mm_fields(struct space *s)
 	plan_call(s->p, s->slot, "fields of the address space", 0, __NR_prctl, imm(PR_SET_MM),
 		  imm(PR_SET_MM_MAP), map, imm(sizeof(fields)), imm(0));
 	plan_close(s->p, s->slot, fd);
+	if (m->has_coredump_filter)
+		plan_coredump_filter(s, m->coredump_filter);
 	if (m->has_thp_disabled && m->thp_disabled)
 		plan_call(s->p, s->slot, "no huge pages", 0, __NR_prctl, imm(PR_SET_THP_DISABLE),
 			  imm(1), imm(0), imm(0), imm(0));

@@ -192,7 +192,10 @@ static uint64_t share_flags(const struct task *t, const struct task *maker)
 
 static void clone_task(struct plan *p, struct plan_slot *maker, struct task *t, uint64_t flags)
 {
-	plan_clone(p, maker, "create task %ld", plan_task(t)->slot, flags, SIGCHLD);
+	const TaskCoreEntry *tc = task_core(t)->tc;
+	uint32_t exit_signal = tc->has_exit_signal ? tc->exit_signal & 0x7f : SIGCHLD;
+
+	plan_clone(p, maker, "create task %ld", plan_task(t)->slot, flags, exit_signal);
 }
 
 static void subreaper(struct plan *p, struct plan_slot *slot, int on)
