@@ -115,8 +115,10 @@ int probe_kcmp_cow(void)
 	return r < 0 ? -errno : r ? -EIO : 0;
 }
 
-/* Reading the table that one has not: nothing is changed. */
+/* Only asks how many rows there are. EINVAL: unknown; ENODEV: known, but not to this CPU. */
 int probe_cpuid_override(void)
 {
-	return probe_call(syscall(__NR_arch_prctl, ARCH_GET_CPUID_OVERRIDE, NULL));
+	struct arch_cpuid_override arg = {.size = ARCH_CPUID_OVERRIDE_SIZE_VER0};
+
+	return probe_call(syscall(__NR_arch_prctl, ARCH_GET_CPUID_OVERRIDE, &arg));
 }

@@ -197,10 +197,26 @@ struct pm_scan_arg_cow {
 #define KCMP_COW 8
 #endif
 
-/* A table of answers to CPUID for the calling task, inherited over fork and execve. */
+/* arch_prctl(2): a table of answers to CPUID for the calling task, kept over fork and execve. */
 #ifndef ARCH_SET_CPUID_OVERRIDE
-#define ARCH_GET_CPUID_OVERRIDE 0x1013
-#define ARCH_SET_CPUID_OVERRIDE 0x1014
+#define ARCH_GET_CPUID_OVERRIDE	      0x1013
+#define ARCH_SET_CPUID_OVERRIDE	      0x1014
+#define ARCH_CPUID_ROW_ANY_SUBLEAF    (1U << 0)
+#define ARCH_CPUID_OVERRIDE_SIZE_VER0 24
+struct arch_cpuid_row {
+	__u32 leaf;
+	__u32 subleaf;
+	__u32 flags;
+	__u32 eax, ebx, ecx, edx;
+	__u32 reserved;
+};
+struct arch_cpuid_override {
+	__u32 size;
+	__u32 flags;
+	__u32 nr_rows;
+	__u32 reserved;
+	__u64 rows;
+};
 #endif
 
 #endif

@@ -10,8 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "remote/ptrace.h"
 #include "resource/regs.h"
@@ -242,6 +244,11 @@ int execute_resume(struct execution *x)
 	int ret = 0, r;
 
 	for (i = 0; i < f->n; i++) {
+		const struct plan_slot *s = f->at[i].slot;
+
+		/* --leave-stopped: the signal waits until the tracer lets go. */
+		if (x->run->opt.leave_stopped && s->kind == SLOT_TASK && !s->stops)
+			syscall(SYS_tgkill, s->tid, s->tid, SIGSTOP);
 		r = tracee_detach(&f->at[i].t);
 		if (r && !ret)
 			ret = lost(x, f->at[i].slot, r, "let go");
