@@ -2,7 +2,7 @@
 /* What CPUID answers with a table: the row, or the machine; and nothing else about the program
  * changes. */
 #define _GNU_SOURCE
-#include "cpuid.h"
+#include "cpuid_test.h"
 
 #include <sys/user.h>
 #include <ucontext.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Who has the table: children, threads and what they execute; and who has not. */
 #define _GNU_SOURCE
-#include "cpuid.h"
+#include "cpuid_test.h"
 
 #include <pthread.h>
 #include <semaphore.h>

@@ -4,7 +4,7 @@
  * What must not happen: an answer of a table that the task never had, a leak, a splat.
  */
 #define _GNU_SOURCE
-#include "cpuid.h"
+#include "cpuid_test.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

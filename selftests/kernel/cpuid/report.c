@@ -2,7 +2,7 @@
 /* Executed by the tests: exit status 0 if CPUID's magic leaf answers the number in the first
  * argument, else 1. */
 #define _GNU_SOURCE
-#include "cpuid.h"
+#include "cpuid_test.h"
 
 int main(int argc, char **argv)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Which tables are accepted, which are refused and with what, and that GET returns what was set. */
 #define _GNU_SOURCE
-#include "cpuid.h"
+#include "cpuid_test.h"
 
 #include "../kselftest_harness.h"
 

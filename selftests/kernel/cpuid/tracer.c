@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What a tracer sees: the table of its tracee, and one step for one instruction. */
 #define _GNU_SOURCE
-#include "cpuid.h"
+#include "cpuid_test.h"
 
 #include <stddef.h>
 #include <sys/ptrace.h>

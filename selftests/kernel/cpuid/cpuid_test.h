@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Helpers for the tests of the CPUID override */
-#ifndef SELFTESTS_CPUID_H
-#define SELFTESTS_CPUID_H
+#ifndef SELFTESTS_CPUID_TEST_H
+#define SELFTESTS_CPUID_TEST_H
 
 #include <errno.h>
 #include <fcntl.h>
