@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +15,8 @@
 #include "monitor/monitor.h"
 #include "monitor/place.h"
 #include "monitor/probe.h"
+
+#define INIT_PID_NS 0xeffffffc /* PROC_PID_INIT_INO, include/linux/proc_ns.h */
 
 struct start {
 	struct place place;
@@ -34,6 +37,12 @@ static void start_end(struct start *s)
 
 static int need_features(const struct start *s, FILE *say, struct error *err)
 {
+	struct stat st;
+
+	/* The task iterator stays within the caller's pid namespace. */
+	if (say && stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != INIT_PID_NS)
+		fprintf(say, "note: started inside a pid namespace: processes outside that are "
+			     "there already get a record when they next fork or execute\n");
 	for (size_t i = 0; i < MONITOR_FEATURES; i++) {
 		const struct monitor_feature *f = &s->features[i];
 

@@ -85,6 +85,7 @@ static int add_joints(const struct monitor_tree *t, struct mark *marks, births_t
 		b = vec_add(out);
 		if (!b)
 			return -ENOMEM;
+		b->up = -1;
 		b->record.rec.id = n->id;
 		b->record.rec.start = n->start;
 		b->record.rec.tgid = n->tgid;
