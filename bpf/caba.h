@@ -84,7 +84,9 @@ struct caba_head {
 	__u64 lost_limit;   /* records not made because the limit was reached */
 	__u64 lost_storage; /* ... because the kernel had no memory for task storage */
 	__u64 deaths;
-	__u64 pad[4];
+	__u64 swept; /* nodes of reaped processes found by looking, not by their event */
+	__u32 hand;  /* where that goes on */
+	__u32 pad[5];
 };
 
 enum caba_flag {

@@ -161,32 +161,33 @@ static __always_inline void tree_splice_locked(struct tree *t, struct caba_node 
 	tree_free_locked(t, n, i);
 }
 
-/* The process of node @i was reaped. */
-static __always_inline void tree_gone_locked(struct tree *t, __u32 i)
+/* Process @id, of node @i, was reaped. False: the node is another's by now. */
+static __always_inline bool tree_gone_locked(struct tree *t, __u32 i, __u64 id)
 {
 	struct caba_node *n = tree_node(t, i), *u;
 	__u32 up;
 
-	if (!n)
-		return;
+	if (!n || n->id != id || n->state == CABA_GONE)
+		return false;
 	n->state = CABA_GONE;
 	if (n->kids == 1) {
 		tree_splice_locked(t, n, i);
-		return;
+		return true;
 	}
 	if (n->kids)
-		return;
+		return true;
 
 	up = n->up;
 	u = tree_node(t, up);
 	tree_free_locked(t, n, i);
 	if (!u)
-		return;
+		return true;
 	u->kids--;
 	u->kids_xor ^= i;
 	/* The node above was a joint only as long as it had two branches. */
 	if (u->state == CABA_GONE && u->kids == 1)
 		tree_splice_locked(t, u, up);
+	return true;
 }
 
 #endif

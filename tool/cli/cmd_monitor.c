@@ -154,6 +154,7 @@ static void status_json(const struct monitor_status *s, double age)
 		{"lost_to_limit", s->head.lost_limit},
 		{"lost_to_memory", s->head.lost_storage},
 		{"missed_events", s->missed},
+		{"swept", s->head.swept},
 		{"programs", s->programs},
 		{"nodes_bytes", s->nodes_bytes},
 		{"record_bytes", s->record_bytes},
