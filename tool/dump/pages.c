@@ -188,6 +188,7 @@ static int scan(struct page_dump *pd, uint64_t start, uint64_t end, struct page_
 static int dump_range(struct page_dump *pd, uint64_t start, uint64_t end)
 {
 	struct page_region regions[REGIONS];
+	uint64_t done = start;
 	int n, i, ret = 0;
 
 	while (!ret && start < end) {
@@ -195,6 +196,12 @@ static int dump_range(struct page_dump *pd, uint64_t start, uint64_t end)
 		if (n < 0)
 			return n;
 		for (i = 0; !ret && i < n; i++) {
+			/* Seen on 6.18: the last region before the kernel's buffer is full, twice. */
+			if (regions[i].start < done)
+				regions[i].start = done;
+			if (regions[i].start >= regions[i].end)
+				continue;
+			done = regions[i].end;
 			if (regions[i].categories & PAGE_IS_GUARD)
 				ret = add_guard(pd, &regions[i]);
 			else
