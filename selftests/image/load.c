@@ -16,9 +16,11 @@ static int report(const struct run *run)
 
 int main(int argc, char **argv)
 {
-	struct run run = {.log = {.fd = -1}};
+	struct run run = {};
 	struct checkpoint *cp;
 	int ret = 0;
+
+	log_start(&run.log, STDERR_FILENO, LOG_WARN);
 
 	if (argc != 2 && argc != 3) {
 		fprintf(stderr, "usage: %s FOLDER [COPY]\n", argv[0]);

@@ -129,4 +129,10 @@ void image_reader_free(struct image_reader *r);
 int image_get(int dirfd, enum image_id id, uint64_t n, bool optional, struct error *err,
 	      ProtobufCMessage **ret);
 
+/*
+ * @msg or the first message in it with fields that our descriptors lack: a newer
+ * program wrote it. NULL when all is known.
+ */
+const ProtobufCMessage *message_with_unknown(const ProtobufCMessage *msg);
+
 #endif

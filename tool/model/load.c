@@ -18,15 +18,44 @@
 struct loader {
 	struct run *run;
 	struct checkpoint *cp;
-	bool look;			/* let pass what cannot be restored */
+	bool look; /* let pass what cannot be restored */
+	bool warned[IMG_COUNT];
 	VEC(struct fdtable *) fdtables; /* ascending by id */
 	VEC(struct mm *) mms;
 };
 
+/* Fields of a newer version are no error, but what they describe gets lost. */
+static void warn_of_unknown(struct loader *l, enum image_id id, uint64_t n,
+			    const ProtobufCMessage *msg)
+{
+	const ProtobufCMessage *in = l->look || l->warned[id] ? NULL : message_with_unknown(msg);
+	char name[64];
+
+	if (!in)
+		return;
+	l->warned[id] = true;
+	image_name(id, n, name, sizeof(name));
+	log_warn(&l->run->log,
+		 "image %s: %s has a field %u that this program does not know; what it describes "
+		 "is not restored",
+		 name, in->descriptor->name, in->unknown_fields[0].tag);
+}
+
+/* image_get() in the loader's folder. */
+static int get(struct loader *l, enum image_id id, uint64_t n, bool optional,
+	       ProtobufCMessage **ret)
+{
+	int code = image_get(l->run->images_dirfd, id, n, optional, &l->run->err, ret);
+
+	if (!code)
+		warn_of_unknown(l, id, n, *ret);
+	return code;
+}
+
 static int load_seccomp(struct loader *l)
 {
 	ProtobufCMessage *msg;
-	int ret = image_get(l->run->images_dirfd, IMG_SECCOMP, 0, true, &l->run->err, &msg);
+	int ret = get(l, IMG_SECCOMP, 0, true, &msg);
 
 	if (ret == -ENOENT)
 		return 0;
@@ -39,7 +68,7 @@ static int load_inventory(struct loader *l)
 {
 	ProtobufCMessage *msg;
 	InventoryEntry *inv;
-	int ret = image_get(l->run->images_dirfd, IMG_INVENTORY, 0, true, &l->run->err, &msg);
+	int ret = get(l, IMG_INVENTORY, 0, true, &msg);
 
 	if (ret == -ENOENT) {
 		fail(&l->run->err, ret, "image inventory.img");
@@ -110,6 +139,7 @@ static int load_files(struct loader *l)
 	if (ret)
 		return ret;
 	while ((ret = image_read(r, &msg)) == 1) {
+		warn_of_unknown(l, IMG_FILES, 0, msg);
 		ret = add_file(l, (FileEntry *)msg);
 		if (ret)
 			break;
@@ -178,6 +208,7 @@ static int read_fdtable(struct loader *l, struct fdtable *table)
 	if (ret)
 		return ret == -ENOENT && !l->run->err.code ? 0 : ret;
 	while ((ret = image_read(r, &msg)) == 1) {
+		warn_of_unknown(l, IMG_FDINFO, table->id, msg);
 		ret = add_fd(l, table, (FdinfoEntry *)msg);
 		if (ret)
 			break;
@@ -265,7 +296,7 @@ static int read_mm(struct loader *l, struct mm *mm)
 {
 	const pid_t pid = task_pid(mm->owner);
 	ProtobufCMessage *msg;
-	int ret = image_get(l->run->images_dirfd, IMG_MM, pid, false, &l->run->err, &msg);
+	int ret = get(l, IMG_MM, pid, false, &msg);
 
 	if (ret)
 		return ret;
@@ -311,7 +342,7 @@ static int load_core(struct loader *l, struct task *t, pid_t tid)
 		return fail(&l->run->err, -ENOMEM, "image core-%d.img", tid);
 	th->tid = tid;
 	th->task = t;
-	ret = image_get(l->run->images_dirfd, IMG_CORE, tid, false, &l->run->err, &msg);
+	ret = get(l, IMG_CORE, tid, false, &msg);
 	if (ret)
 		return ret;
 	th->core = (CoreEntry *)msg;
@@ -348,7 +379,7 @@ static int load_ids(struct loader *l, struct task *t)
 
 	if (core->ids)
 		return 0;
-	ret = image_get(l->run->images_dirfd, IMG_IDS, task_pid(t), false, &l->run->err, &msg);
+	ret = get(l, IMG_IDS, task_pid(t), false, &msg);
 	if (!ret)
 		core->ids = (TaskKobjIdsEntry *)msg;
 	return ret;
@@ -358,7 +389,7 @@ static int load_fs(struct loader *l, struct task *t)
 {
 	const pid_t pid = task_pid(t);
 	ProtobufCMessage *msg;
-	int ret = image_get(l->run->images_dirfd, IMG_FS, pid, false, &l->run->err, &msg);
+	int ret = get(l, IMG_FS, pid, false, &msg);
 
 	if (ret)
 		return ret;
@@ -451,6 +482,7 @@ static int load_pstree(struct loader *l)
 	if (ret)
 		return ret;
 	while ((ret = image_read(r, &msg)) == 1) {
+		warn_of_unknown(l, IMG_PSTREE, 0, msg);
 		ret = add_task(l, (PstreeEntry *)msg);
 		if (ret)
 			break;
