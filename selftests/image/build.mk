@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Tests of image files, crit and the model: programs that make and load checkpoints.
-IMAGE_TESTS := $(SELF)/image/synth $(SELF)/image/load
+IMAGE_TESTS := $(SELF)/image/synth $(SELF)/image/load $(SELF)/image/files
 TEST_BINS += $(IMAGE_TESTS)
 
 $(IMAGE_TESTS:=.o): $(SELF)/image/%.o: selftests/image/%.c | $(GEN_H)
