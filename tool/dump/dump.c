@@ -49,6 +49,7 @@ static int dump_contents(struct dump *d)
 	int ret = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
+	progress_start(&d->progress, d->run, "dump memory", 0, true);
 	for (i = 0; !ret && i < d->cp->tasks.n; i++) {
 		struct dump_task *dt = dump_of(d->cp->tasks.at[i]);
 
@@ -64,6 +65,7 @@ static int dump_contents(struct dump *d)
 		if ((*r)->save)
 			ret = (*r)->save(&d->collect);
 	}
+	progress_end(&d->progress);
 	d->stats.memdump_us = us_since(&start);
 	return ret;
 }

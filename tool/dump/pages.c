@@ -21,6 +21,7 @@
 
 #define PAGE	4096UL
 #define REGIONS 2048
+#define PIECE	(64ull << 20) /* between two looks of progress */
 
 struct page_dump {
 	struct dump *d;
@@ -145,12 +146,56 @@ static int add_guard(struct page_dump *pd, const struct page_region *r)
 	return 0;
 }
 
+/* As many of the extents as make a piece whose end can be shown; large ones are cut. */
+static unsigned int cut_piece(struct extent *left, unsigned int n, struct extent *piece,
+			      uint64_t *ret_bytes)
+{
+	unsigned int used = 0;
+	uint64_t bytes = 0;
+
+	while (used < n && used < REGIONS && bytes < PIECE) {
+		struct extent *e = &left[used], *p = &piece[used];
+
+		*p = *e;
+		if (p->len > PIECE - bytes)
+			p->len = PIECE - bytes;
+		e->addr += p->len;
+		e->at += p->len;
+		e->len -= p->len;
+		bytes += p->len;
+		used++;
+	}
+	*ret_bytes = bytes;
+	return used;
+}
+
+/* The same as pump_pages() of all, with somebody watching. */
+static int move_watched(struct page_dump *pd, uint64_t *at_addr)
+{
+	struct extent *left = pd->extents.at, *end = left + pd->extents.n, piece[REGIONS];
+	unsigned int n;
+	uint64_t bytes;
+	int ret = 0;
+
+	while (!ret && left < end) {
+		n = cut_piece(left, end - left, piece, &bytes);
+		ret = pump_pages(pd->dt->pid, pd->mem, piece, n, pd->pages, at_addr);
+		progress_add(&pd->d->progress, bytes);
+		left += left[n - 1].len ? n - 1 : n;
+	}
+	return ret;
+}
+
 static int move(struct page_dump *pd)
 {
 	uint64_t addr = 0;
 	int ret;
 
-	ret = pump_pages(pd->dt->pid, pd->mem, pd->extents.at, pd->extents.n, pd->pages, &addr);
+	if (pd->d->progress.on)
+		ret = move_watched(pd, &addr);
+	else
+		ret = pump_pages(pd->dt->pid, pd->mem, pd->extents.at, pd->extents.n, pd->pages,
+				 &addr);
 	pd->extents.n = 0;
 	if (!ret)
 		return 0;
@@ -196,7 +241,8 @@ static int dump_range(struct page_dump *pd, uint64_t start, uint64_t end)
 		if (n < 0)
 			return n;
 		for (i = 0; !ret && i < n; i++) {
-			/* Seen on 6.18: the last region before the kernel's buffer is full, twice. */
+			/* Seen on 6.18: the last region before the kernel's buffer is full, twice.
+			 */
 			if (regions[i].start < done)
 				regions[i].start = done;
 			if (regions[i].start >= regions[i].end)

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "kernel/proc.h"
+#include "lib/progress.h"
 #include "lib/run.h"
 #include "lib/vec.h"
 #include "model/model.h"
@@ -67,6 +68,7 @@ struct dump {
 	uint32_t last_pages_id;
 	uint64_t own_ns[N_NAMESPACES]; /* inode numbers (tree.c) */
 	struct dump_stats stats;
+	struct progress progress; /* of memory */
 	bool frozen;
 	VEC(struct locked_file) locked; /* files with locks, on the whole system (files.c) */
 	bool lock_list_incomplete;
