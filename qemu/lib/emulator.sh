@@ -28,9 +28,9 @@ emulator_for() {
 	fi
 }
 
-# accelerator IMAGE: kvm if a guest with this kernel once reached its command under KVM since this machine was booted.
+# accelerator [IMAGE]: kvm if a guest with this kernel once reached its command under KVM since this machine was booted.
 accelerator() {
-	local image=$1 stamp
+	local image=${1:-} stamp
 
 	if [ -n "${STASIS_ACCEL:-}" ]; then
 		case $STASIS_ACCEL in
@@ -45,6 +45,7 @@ accelerator() {
 	stamp=$cache/kvm/$(cat /proc/sys/kernel/random/boot_id)
 	if [ ! -s "$stamp" ]; then
 		mkdir -p "$cache/kvm"
+		[ -n "$image" ] || image=$(kernel_image "${KERNEL:-stock}") || exit
 		if kvm_probe "$image" >&2; then printf 'kvm\n' >"$stamp"; else printf 'tcg\n' >"$stamp"; fi
 		say "/dev/kvm is there and a probe guest $(grep -q kvm "$stamp" && printf 'booted: using it' || printf 'did not boot: using software emulation')"
 	fi
@@ -65,10 +66,10 @@ kvm_probe() (
 )
 
 cmd_probe() {
-	local image
+	local accel
 
-	image=$(kernel_image "${KERNEL:-stock}") || exit
-	printf 'accelerator: %s\n' "$(accelerator "$image")"
+	accel=$(accelerator) || exit
+	printf 'accelerator: %s\n' "$accel"
 	printf 'emulator: %s\n' "$(command -v qemu-system-x86_64 || printf 'none of the system')"
 	printf 'emulator with CPUID faulting: %s\n' "$(emulator_built || printf 'not built (qemu/vm build qemu)')"
 }
