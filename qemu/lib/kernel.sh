@@ -27,12 +27,12 @@ kernel_make() {
 
 # The fragments a kernel is configured from, in the order in which they are merged: each selftest names what it needs.
 kernel_fragments() {
-	local f
+	local last=btf f
 
-	for f in "$top"/qemu/config/base.config "$top"/qemu/config/btf.config "$top"/selftests/kernel/*/config; do
+	if [ "$1" = debug ]; then last=debug; fi
+	for f in "$top"/qemu/config/base.config "$top"/selftests/kernel/*/config "$top/qemu/config/$last.config"; do
 		[ ! -e "$f" ] || printf '%s\n' "$f"
 	done
-	if [ "$1" = debug ]; then printf '%s\n' "$top/qemu/config/debug.config"; fi
 }
 
 # Prints the patches of the series in order; none for the stock kernel or where there is no series yet.
