@@ -467,7 +467,7 @@ KIND(seccomp_no_mmap, "a filter that forbids what a checkpoint does in a task")
 }
 
 /* Only read, write, exit and sigreturn: the test writes to the FIFO that is read here. */
-KIND(seccomp_strict, "strict seccomp", .moves = "fd")
+KIND(seccomp_strict, "strict seccomp", .moves = "fd pipe")
 {
 	int fd = MUST(open(go_path, O_RDWR | O_CLOEXEC)), out;
 	static const char bad[] = "strict seccomp: read came back with something else\n";

@@ -98,7 +98,7 @@ KIND(file_async, "a pipe that signals its owner (O_ASYNC)")
 	CHECK_EQ(sigwaitinfo(&set, NULL), SIGRTMIN + 4);
 }
 
-KIND(o_path, "a file, a directory and a symbolic link opened with O_PATH", .lost = "fd")
+KIND(o_path, "a file, a directory and a symbolic link opened with O_PATH", .lost = "fd pipe")
 {
 	int a, b, c;
 	char target[64] = {};
@@ -158,7 +158,7 @@ KIND(deleted_shared, "one deleted file by several descriptions and tasks")
 	CHECK_EQ(c, 'Z');
 }
 
-KIND(deleted_name_taken, "a deleted file whose name another file has now", .lost = "fd")
+KIND(deleted_name_taken, "a deleted file whose name another file has now", .lost = "fd pipe")
 {
 	int old = make_file("name", 100, O_RDWR | O_CLOEXEC), new;
 	struct stat a, b;
@@ -187,7 +187,7 @@ KIND(hard_linked, "a deleted name of a file that has another one", .options = "-
 	CHECK(access(in_work("other"), F_OK) == 0);
 }
 
-KIND(directory, "a directory, read half way", .lost = "fd")
+KIND(directory, "a directory, read half way", .lost = "fd pipe")
 {
 	char a[4096], b[4096];
 	long n, m;
@@ -212,7 +212,7 @@ KIND(directory, "a directory, read half way", .lost = "fd")
 	CHECK(n > 0 && n == m && !memcmp(a, b, n));
 }
 
-KIND(directory_deleted, "a deleted directory", .lost = "fd")
+KIND(directory_deleted, "a deleted directory", .lost = "fd pipe")
 {
 	int fd;
 	struct stat st;

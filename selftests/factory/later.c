@@ -48,7 +48,7 @@ KIND(tcp_listener, "a listening TCP socket", .later = "sockets")
 	CHECK_EQ(accepting, 1);
 }
 
-KIND(epoll, "an epoll descriptor that watches a pipe", .later = "epoll", .moves = "fd")
+KIND(epoll, "an epoll descriptor that watches a pipe", .later = "epoll", .moves = "fd pipe")
 {
 	struct epoll_event ev = {.events = EPOLLIN, .data.u64 = 42};
 	int fd = MUST(epoll_create1(0)), fds[2];
@@ -77,7 +77,7 @@ KIND(signalfd, "a signalfd", .later = "signalfd")
 	CHECK_EQ(si.ssi_signo, SIGUSR1);
 }
 
-KIND(timerfd, "a timerfd", .later = "timerfd", .lost = "fd", .moves = "fd")
+KIND(timerfd, "a timerfd", .later = "timerfd", .lost = "fd pipe", .moves = "fd pipe")
 {
 	struct itimerspec often = {{10, 0}, {100, 0}}, got;
 	int fd = MUST(timerfd_create(CLOCK_MONOTONIC, 0));
@@ -110,7 +110,7 @@ KIND(pidfd, "a pidfd of the task itself", .later = "pidfd")
 	CHECK_EQ(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), 0);
 }
 
-KIND(pty_master, "both ends of a pseudo terminal", .later = "terminals", .lost = "fd")
+KIND(pty_master, "both ends of a pseudo terminal", .later = "terminals", .lost = "fd pipe")
 {
 	int master, slave;
 	char got[8];

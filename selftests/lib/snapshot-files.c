@@ -51,20 +51,23 @@ static void add_target(struct snapshot *s, const struct stat *st, const struct t
 }
 
 /* What waits in a pipe, without taking it out. */
-static void add_pipe(struct snapshot *s, const char *path, int flags)
+static void add_pipe(struct snapshot *s, pid_t pid, int nr, int flags)
 {
 	int fd, copy[2], queued = 0;
+	char path[64];
 	uint64_t hash = FNV_START;
 	char buf[65536];
 	ssize_t got;
 
 	if ((flags & O_ACCMODE) == O_WRONLY)
 		return;
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, nr);
 	fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	ioctl(fd, FIONREAD, &queued);
-	text_add(&s->lines, " room %d queued %d", fcntl(fd, F_GETPIPE_SZ), queued);
+	text_add(&s->lines, "%d pipe %d room %d queued %d", pid, nr, fcntl(fd, F_GETPIPE_SZ),
+		 queued);
 	if (queued && pipe2(copy, O_CLOEXEC | O_NONBLOCK) == 0) {
 		fcntl(copy[1], F_SETPIPE_SZ, 1 << 20);
 		if (tee(fd, copy[1], queued, SPLICE_F_NONBLOCK) > 0)
@@ -74,7 +77,7 @@ static void add_pipe(struct snapshot *s, const char *path, int flags)
 		close(copy[1]);
 	}
 	close(fd);
-	text_add(&s->lines, " %016lx", (unsigned long)hash);
+	text_add(&s->lines, " %016lx\n", (unsigned long)hash);
 }
 
 /* The first descriptor, in order of processes and numbers, of the same description. */
@@ -121,9 +124,9 @@ static void add_descriptor(struct snapshot *s, pid_t pid, int fd)
 	if (S_ISREG(st.st_mode))
 		text_add(&s->lines, " size %ld links %ld", (long)st.st_size, (long)st.st_nlink);
 	add_fdinfo(s, info.at);
-	if (S_ISFIFO(st.st_mode))
-		add_pipe(s, path, fd_flags(info.at));
 	text_add(&s->lines, "\n");
+	if (S_ISFIFO(st.st_mode))
+		add_pipe(s, pid, fd, fd_flags(info.at));
 	text_free(&info);
 	text_free(&target);
 }

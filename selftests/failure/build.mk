@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: GPL-2.0-only
+$(SELF)/failure/worker: $(SELF)/failure/worker.o
+	$(CC) -pthread -o $@ $^
+$(SELF)/failure/%: $(SELF)/failure/%.o $(SELF)/libselftest.a
+	$(CC) -o $@ $^
+TEST_BINS += $(addprefix $(SELF)/failure/,worker kill)
