@@ -177,6 +177,10 @@ static void map_flags(const struct smaps_vma *v, VmaEntry *e)
 			e->madv |= 1ULL << flag_rows[i].madvise;
 		}
 	}
+	e->has_lock_onfault = e->lock_onfault = v->flags & SMAPS_LOCKONFAULT;
+	/* That a mapping was writable once can be seen of it. */
+	e->has_accounted = e->accounted = v->flags & SMAPS_ACCOUNTED && !v->shared &&
+					  !(v->prot & PROT_WRITE);
 	if (v->flags & SMAPS_HUGETLB)
 		e->flags |= (uint32_t)__builtin_ctzll(v->page_size) << MAP_HUGE_SHIFT;
 }

@@ -17,13 +17,14 @@ static const struct {
 	char name[3];
 	uint32_t flag;
 } vm_flags[] = {
-	{"gd", SMAPS_GROWSDOWN}, {"lo", SMAPS_LOCKED},	   {"sr", SMAPS_SEQ_READ},
-	{"rr", SMAPS_RAND_READ}, {"dc", SMAPS_DONTFORK},   {"dd", SMAPS_DONTDUMP},
-	{"nr", SMAPS_NORESERVE}, {"ht", SMAPS_HUGETLB},	   {"mg", SMAPS_MERGEABLE},
-	{"hg", SMAPS_HUGEPAGE},	 {"nh", SMAPS_NOHUGEPAGE}, {"wf", SMAPS_WIPEONFORK},
-	{"um", SMAPS_UFFD},	 {"uw", SMAPS_UFFD},	   {"ui", SMAPS_UFFD},
-	{"ss", SMAPS_SHADOW},	 {"sl", SMAPS_SEALED},	   {"mw", SMAPS_MAYWRITE},
-	{"dp", SMAPS_DROPPABLE}, {"io", SMAPS_IO},	   {"pf", SMAPS_IO},
+	{"gd", SMAPS_GROWSDOWN},   {"lo", SMAPS_LOCKED},     {"sr", SMAPS_SEQ_READ},
+	{"rr", SMAPS_RAND_READ},   {"dc", SMAPS_DONTFORK},   {"dd", SMAPS_DONTDUMP},
+	{"nr", SMAPS_NORESERVE},   {"ht", SMAPS_HUGETLB},    {"mg", SMAPS_MERGEABLE},
+	{"hg", SMAPS_HUGEPAGE},	   {"nh", SMAPS_NOHUGEPAGE}, {"wf", SMAPS_WIPEONFORK},
+	{"um", SMAPS_UFFD},	   {"uw", SMAPS_UFFD},	     {"ui", SMAPS_UFFD},
+	{"ss", SMAPS_SHADOW},	   {"sl", SMAPS_SEALED},     {"mw", SMAPS_MAYWRITE},
+	{"dp", SMAPS_DROPPABLE},   {"io", SMAPS_IO},	     {"pf", SMAPS_IO},
+	{"lf", SMAPS_LOCKONFAULT}, {"ac", SMAPS_ACCOUNTED},
 };
 
 static uint32_t flags_of(const char *p)

@@ -29,8 +29,10 @@ enum smaps_flag {
 	SMAPS_SHADOW = 1 << 13, /* ss: shadow stack */
 	SMAPS_SEALED = 1 << 14, /* sl: mseal(2), 6.10 */
 	SMAPS_MAYWRITE = 1 << 15,
-	SMAPS_DROPPABLE = 1 << 16, /* dp: 6.11 */
-	SMAPS_IO = 1 << 17,	   /* io or pf: device memory */
+	SMAPS_DROPPABLE = 1 << 16,   /* dp: 6.11 */
+	SMAPS_IO = 1 << 17,	     /* io or pf: device memory */
+	SMAPS_LOCKONFAULT = 1 << 18, /* lf: MLOCK_ONFAULT */
+	SMAPS_ACCOUNTED = 1 << 19,   /* ac: counts against the overcommit limit */
 };
 
 struct smaps_vma {

@@ -166,7 +166,8 @@ struct space {
 	struct plan_slot *slot;
 	struct mm *mm;
 	stored_vec extents;
-	size_t next; /* first extent that is not before the vma at hand */
+	size_t next;  /* first extent that is not before the vma at hand */
+	bool *in_run; /* by vma: mapped readable and writable together with its neighbours */
 	/* The mapped file that is open. */
 	struct file *file;
 	uint32_t file_flags;
@@ -269,21 +270,78 @@ static int refuse_kind(struct space *s, const VmaEntry *v)
 	return fail_hint(&s->p->run->err, "restore it with criu");
 }
 
+/* It is or was writable, and so counts against the overcommit limit. */
+static bool was_writable(struct space *s, const VmaEntry *v)
+{
+	return v->prot & PROT_WRITE || (v->has_accounted && v->accounted) || has_contents(s, v);
+}
+
+static bool can_run(struct space *s, const VmaEntry *v)
+{
+	return v->status & VMA_ANON_PRIVATE && !is_special(v) &&
+	       !(v->flags & (MAP_GROWSDOWN | MAP_HUGETLB)) && was_writable(s, v);
+}
+
+/*
+ * Neighbours were mostly one mapping before mprotect(2) cut it: map them as
+ * one, cut it again when it is filled. Only what was touched as a whole stays
+ * accounted when a part of it loses the right to be written (since 6.5).
+ * Returns how many they are.
+ */
+static size_t plan_run(struct space *s, size_t first)
+{
+	const VmaEntry *v = s->mm->vmas.at[first].msg, *last = v, *next;
+	bool contents = has_contents(s, v), accounted = v->has_accounted && v->accounted;
+	size_t i;
+
+	for (i = first + 1; i < s->mm->vmas.n; i++, last = next) {
+		next = s->mm->vmas.at[i].msg;
+		if (next->start != last->end || next->status != v->status ||
+		    ((next->flags ^ v->flags) & IMAGE_MAP_FLAGS) || !can_run(s, next))
+			break;
+		contents |= has_contents(s, next);
+		accounted |= next->has_accounted && next->accounted;
+	}
+	if (i == first + 1 && !accounted)
+		return 0;
+	plan_call_expect(s->p, s->slot, "mapping at %#lx", v->start, __NR_mmap, v->start,
+			 imm(v->start), imm(last->end - v->start), imm(PROT_READ | PROT_WRITE),
+			 imm((v->flags & IMAGE_MAP_FLAGS) | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE),
+			 imm(-1), imm(0));
+	if (!contents && accounted) {
+		plan_call(s->p, s->slot, "touch it", v->start, __NR_madvise, imm(v->start),
+			  imm(PAGE_BYTES), imm(MADV_POPULATE_WRITE));
+		plan_call(s->p, s->slot, "and leave it empty", v->start, __NR_madvise,
+			  imm(v->start), imm(PAGE_BYTES), imm(MADV_DONTNEED));
+	}
+	memset(s->in_run + first, true, i - first);
+	return i - first;
+}
+
 static int plan_mappings(struct space *s)
 {
-	struct vma *vma;
+	bool contents;
+	size_t i, n;
 	int ret;
 
-	vec_for_each (&s->mm->vmas, vma) {
+	for (i = 0; i < s->mm->vmas.n; i += n) {
+		const struct vma *vma = &s->mm->vmas.at[i];
 		const VmaEntry *v = vma->msg;
 		int prot = v->prot;
 
+		n = 1;
 		if (is_special(v) || (v->status & VMA_GUARD))
 			continue;
 		ret = refuse_kind(s, v);
 		if (ret)
 			return ret;
-		if (has_contents(s, v))
+		/* Looking ahead goes past it. */
+		contents = has_contents(s, v);
+		n = can_run(s, v) ? plan_run(s, i) : 0;
+		if (n)
+			continue;
+		n = 1;
+		if (contents)
 			prot |= PROT_WRITE;
 		ret = plan_map(s, vma, prot);
 		if (ret)
@@ -350,6 +408,7 @@ static void plan_advice(struct space *s, const VmaEntry *v)
 static void plan_finish_mappings(struct space *s)
 {
 	struct vma *vma;
+	uint32_t mapped;
 
 	s->next = 0;
 	vec_for_each (&s->mm->vmas, vma) {
@@ -362,7 +421,10 @@ static void plan_finish_mappings(struct space *s)
 				  imm(v->start), imm(v->end - v->start), imm(MADV_GUARD_INSTALL));
 			continue;
 		}
-		if (!(v->prot & PROT_WRITE) && has_contents(s, v))
+		mapped = s->in_run[vma - s->mm->vmas.at] ? PROT_READ | PROT_WRITE
+			 : has_contents(s, v)		 ? v->prot | PROT_WRITE
+							 : v->prot;
+		if (mapped != v->prot)
 			plan_call(s->p, s->slot, "protection at %#lx", v->start, __NR_mprotect,
 				  imm(v->start), imm(v->end - v->start), imm(v->prot));
 		if (v->has_madv && v->madv)
@@ -444,6 +506,9 @@ static int plan_space(struct plan *p, struct mm *mm)
 	int ret;
 
 	s.slot->phase = PHASE_MEMORY;
+	s.in_run = calloc(mm->vmas.n + 1, sizeof(*s.in_run));
+	if (!s.in_run)
+		return fail(&p->run->err, -ENOMEM, "restore plan");
 	ret = pagemap_load(p->run, &p->chain, IMG_PAGEMAP, task_pid(mm->owner), false, &s.extents);
 	if (!ret)
 		ret = plan_vdso(p, s.slot, mm);
@@ -456,6 +521,7 @@ static int plan_space(struct plan *p, struct mm *mm)
 		ret = plan_mm_fields(&s);
 	}
 	vec_free(&s.extents);
+	free(s.in_run);
 	return ret;
 }
 

@@ -70,6 +70,39 @@ static int translate(struct plan *p, struct task *t, pid_t root_sid, pid_t root_
 	return 0;
 }
 
+/* Namespaces of a task that are not the dumper's came into being with it. */
+static int check_namespaces(struct plan *p, const struct task *t)
+{
+	const TaskKobjIdsEntry *a = task_core(t)->ids, *b = p->cp->inventory->root_ids;
+	const char *what = NULL;
+
+	if (!a || !b)
+		return 0;
+#define OTHER(field) (a->has_##field && b->has_##field && a->field != b->field)
+	if (OTHER(pid_ns_id))
+		what = "pid";
+	else if (OTHER(net_ns_id))
+		what = "network";
+	else if (OTHER(ipc_ns_id))
+		what = "IPC";
+	else if (OTHER(uts_ns_id))
+		what = "UTS";
+	else if (OTHER(mnt_ns_id))
+		what = "mount";
+	else if (OTHER(user_ns_id))
+		what = "user";
+	else if (OTHER(cgroup_ns_id))
+		what = "cgroup";
+	else if (OTHER(time_ns_id))
+		what = "time";
+#undef OTHER
+	if (!what)
+		return 0;
+	fail_text(&p->run->err, -EOPNOTSUPP, "task %d: it is in a %s namespace of its own",
+		  task_pid(t), what);
+	return fail_hint(&p->run->err, "namespaces are not restored yet; restore it with criu");
+}
+
 static int make_slots(struct plan *p)
 {
 	struct task *root = p->cp->tasks.at[0], **it;
@@ -94,7 +127,9 @@ static int make_slots(struct plan *p)
 		if (!pt->slot)
 			return plan_ok(p);
 		pt->slot->parks = !task_is_zombie(t);
-		ret = translate(p, t, sid, pgid);
+		ret = check_namespaces(p, t);
+		if (!ret)
+			ret = translate(p, t, sid, pgid);
 		if (ret)
 			return ret;
 	}
