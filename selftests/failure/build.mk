@@ -3,4 +3,4 @@ $(SELF)/failure/worker: $(SELF)/failure/worker.o
 	$(CC) -pthread -o $@ $^
 $(SELF)/failure/%: $(SELF)/failure/%.o $(SELF)/libselftest.a
 	$(CC) -o $@ $^
-TEST_BINS += $(addprefix $(SELF)/failure/,worker kill)
+TEST_BINS += $(addprefix $(SELF)/failure/,worker kill images)
