@@ -158,6 +158,8 @@ int dump_run(struct run *run)
 		let_run(&d, ret);
 	if (run->err.code)
 		ret = run->err.code;
+	if (ret)
+		ghost_undo(&d.collect);
 	if (!ret)
 		ret = save_stats(&d);
 	if (!ret)

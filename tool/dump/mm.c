@@ -150,7 +150,8 @@ static int map_file(struct mm_walk *w, const struct smaps_vma *v, VmaEntry *e, s
 	ret = dump_mapped_file(w->d, w->dt, v->start, v->end, v->dev, v->ino, &f);
 	if (ret)
 		return ret;
-	if (f->msg->type == FD_TYPES__REG && f->msg->reg->has_mode && !S_ISREG(f->msg->reg->mode))
+	if (f->msg->type == FD_TYPES__REG && f->msg->reg->has_mode && !S_ISREG(f->msg->reg->mode) &&
+	    strcmp(v->name, "/dev/zero"))
 		return refuse_vma(w, v, "a mapping of a device", "unmap it before the dump");
 	e->status |= v->shared ? VMA_FILE_SHARED : VMA_FILE_PRIVATE;
 	if (f->msg->type == FD_TYPES__MEMFD)

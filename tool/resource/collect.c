@@ -66,12 +66,19 @@ int collect_save_inodes(struct collect *c, enum image_id image,
 void collect_free(struct collect *c)
 {
 	struct inode *i;
+	size_t n;
 
 	vec_for_each (&c->inodes, i) {
 		if (i->message)
 			protobuf_c_message_free_unpacked(i->message, NULL);
 	}
+	for (n = 0; n < c->remaps.n; n++)
+		remap_file_path_entry__free_unpacked(c->remaps.at[n], NULL);
+	for (n = 0; n < c->links.n; n++)
+		free(c->links.at[n]);
 	vec_free(&c->inodes);
+	vec_free(&c->remaps);
+	vec_free(&c->links);
 }
 
 FownEntry *collect_fown(const struct fd_probe *p)

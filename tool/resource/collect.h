@@ -31,6 +31,9 @@ struct collect {
 	VEC(struct inode) inodes;
 	uint32_t last_shmem_id;
 	uint32_t last_file_id;
+	uint32_t last_ghost_id;
+	VEC(RemapFilePathEntry *) remaps; /* files without a path of their own (ghost_save.c) */
+	VEC(char *) links; /* names made for --link-remap, taken back if the dump fails */
 };
 
 /* A further description with its own id, for kinds that consist of two; added to the checkpoint. */
@@ -47,6 +50,17 @@ struct inode *collect_inode(struct collect *c, const struct fd_probe *p, enum im
 /* Write the messages of this type to @image; no file when there are none. */
 int collect_save_inodes(struct collect *c, enum image_id image,
 			const ProtobufCMessageDescriptor *type);
+
+/*
+ * A file that its path does not lead to any more. Deleted: its attributes and
+ * contents go into a ghost-file image. Still linked elsewhere: with --link-remap
+ * it gets a further name. Refused where neither is possible. ghost_save.c
+ */
+int ghost_collect(struct collect *c, const struct fd_probe *p, struct file *f);
+/* Write remap-fpath.img. */
+int ghost_save(struct collect *c);
+/* The dump failed: remove the names that ghost_collect() made. */
+void ghost_undo(struct collect *c);
 
 /* Free what was collected (not the checkpoint). */
 void collect_free(struct collect *c);

@@ -36,38 +36,30 @@ static bool match_reg(const struct fd_probe *p)
 	       (name_only && (p->flags & O_PATH));
 }
 
-static int refuse_path(struct collect *c, const struct fd_probe *p, const char *why,
-		       const char *hint)
-{
-	char name[600];
-
-	fail_text(&c->run->err, -EOPNOTSUPP, "%s %s", probe_name(p, name, sizeof(name)), why);
-	return fail_hint(&c->run->err, "%s", hint);
-}
-
-/* The path has to lead to this very file at restore. */
-static int check_path(struct collect *c, const struct fd_probe *p)
+/* Does the path lead to this very file? */
+static bool path_leads_there(const struct fd_probe *p)
 {
 	struct stat st;
 
-	if (p->st.st_nlink == 0)
-		return refuse_path(c, p, "is deleted, which is not supported yet",
-				   "let the program close it before the dump");
-	if (fstatat(AT_FDCWD, p->link, &st, AT_SYMLINK_NOFOLLOW) || st.st_ino != p->st.st_ino ||
-	    st.st_dev != p->st.st_dev)
-		return refuse_path(
-			c, p, "cannot be reached by its path",
-			"it was renamed, replaced or mounted over: undo that before the dump");
-	return 0;
+	return p->st.st_nlink && !fstatat(AT_FDCWD, p->link, &st, AT_SYMLINK_NOFOLLOW) &&
+	       st.st_ino == p->st.st_ino && st.st_dev == p->st.st_dev;
+}
+
+/* The kernel marks names of files that are gone. */
+static char *name_of(const struct fd_probe *p)
+{
+	static const char mark[] = " (deleted)";
+	size_t len = strlen(p->link), tail = sizeof(mark) - 1;
+
+	if (len > tail && !strcmp(p->link + len - tail, mark))
+		len -= tail;
+	return strndup(p->link, len);
 }
 
 static int collect_reg(struct collect *c, const struct fd_probe *p, struct file *f)
 {
 	RegFileEntry *e;
-	int ret = check_path(c, p);
 
-	if (ret)
-		return ret;
 	e = malloc(sizeof(*e));
 	if (!e)
 		return fail(&c->run->err, -ENOMEM, "keep file %s", p->link);
@@ -77,7 +69,7 @@ static int collect_reg(struct collect *c, const struct fd_probe *p, struct file 
 	e->flags = p->flags;
 	e->pos = p->pos;
 	e->fown = collect_fown(p);
-	e->name = strdup(p->link);
+	e->name = path_leads_there(p) ? strdup(p->link) : name_of(p);
 	if (!e->fown || !e->name)
 		return fail(&c->run->err, -ENOMEM, "keep file %s", p->link);
 	e->has_mode = true;
@@ -86,7 +78,7 @@ static int collect_reg(struct collect *c, const struct fd_probe *p, struct file 
 		e->has_size = true;
 		e->size = p->st.st_size;
 	}
-	return 0;
+	return path_leads_there(p) ? 0 : ghost_collect(c, p, f);
 }
 
 static int describe_reg(const struct file *f, char *buf, size_t size)
@@ -220,6 +212,7 @@ const struct resource resource_reg = {
 	.type = FD_TYPES__REG,
 	.match = match_reg,
 	.collect = collect_reg,
+	.save = ghost_save,
 	.describe = describe_reg,
 	.load = ghosts_load,
 	.open = open_reg,
