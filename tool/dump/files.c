@@ -345,9 +345,10 @@ int dump_fds(struct dump *d, struct dump_task *dt)
 
 /* The file of a path below /proc/PID; @like has its identity. */
 static int path_file(struct dump *d, struct dump_task *dt, const char *path, struct node *like,
-		     struct file **ret)
+		     uint64_t start, uint64_t end, struct file **ret)
 {
-	struct fd_probe p = {.pid = dt->pid, .fd = -1, .local = -1, .fdinfo = ""};
+	struct fd_probe p = {
+		.pid = dt->pid, .fd = -1, .local = -1, .fdinfo = "", .addr = start, .end = end};
 	struct node *n;
 	int err;
 
@@ -387,7 +388,7 @@ int dump_path_file(struct dump *d, struct dump_task *dt, const char *path, struc
 		return fail(&d->run->err, -errno, "task %d: stat %s", dt->pid, path);
 	like.dev = st.st_dev;
 	like.ino = st.st_ino;
-	return path_file(d, dt, path, &like, ret);
+	return path_file(d, dt, path, &like, 0, 0, ret);
 }
 
 int dump_mapped_file(struct dump *d, struct dump_task *dt, uint64_t start, uint64_t end,
@@ -397,7 +398,7 @@ int dump_mapped_file(struct dump *d, struct dump_task *dt, uint64_t start, uint6
 	char path[64];
 
 	snprintf(path, sizeof(path), "map_files/%lx-%lx", start, end);
-	return path_file(d, dt, path, &like, ret);
+	return path_file(d, dt, path, &like, start, end, ret);
 }
 
 int dump_fs(struct dump *d, struct dump_task *dt)

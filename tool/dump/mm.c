@@ -105,7 +105,7 @@ static bool special(struct mm_walk *w, const struct smaps_vma *v, VmaEntry *e, s
 /* Shared anonymous memory: an object of shmem without a name, told by its inode. */
 static int map_shmem(struct mm_walk *w, const struct smaps_vma *v, VmaEntry *e, const char *path)
 {
-	struct fd_probe p = {.pid = w->dt->pid, .fd = -1};
+	struct fd_probe p = {.pid = w->dt->pid, .fd = -1, .addr = v->start, .end = v->end};
 	struct inode *s;
 	bool is_new;
 
@@ -115,10 +115,6 @@ static int map_shmem(struct mm_walk *w, const struct smaps_vma *v, VmaEntry *e, 
 	s = collect_inode(&w->d->collect, &p, IMG_SHMEM_PAGEMAP, &is_new);
 	if (!s)
 		return fail(&w->d->run->err, -ENOMEM, "task %d: keep shared memory", w->dt->pid);
-	if (!s->addr) {
-		s->addr = v->start;
-		s->end = v->end;
-	}
 	e->shmid = s->id;
 	e->flags |= MAP_ANONYMOUS;
 	e->status |= VMA_ANON_SHARED;
@@ -136,7 +132,8 @@ static int map_file(struct mm_walk *w, const struct smaps_vma *v, VmaEntry *e, s
 	dv->dev = v->dev;
 	dv->ino = v->ino;
 	dv->private_anon = !v->shared;
-	if (!strcmp(v->name, "/dev/zero (deleted)") && v->shared)
+	if (v->shared && (!strcmp(v->name, "/dev/zero (deleted)") ||
+			  !strcmp(v->name, "/anon_hugepage (deleted)")))
 		return map_shmem(w, v, e, path);
 	if (!strncmp(v->name, "/SYSV", 5))
 		return refuse_vma(w, v, "System V shared memory", "detach it before the dump");

@@ -145,6 +145,8 @@ int dump_shmem_pages(struct dump *d)
 	int ret;
 
 	vec_for_each (&d->collect.inodes, s) {
+		if (s->contents == IMG_COUNT)
+			continue;
 		d->stats.shpages_scanned += (s->size + PAGE - 1) / PAGE;
 		if (s->contents == IMG_SECRETMEM_PAGEMAP) {
 			if (s->done)
@@ -166,87 +168,116 @@ int dump_shmem_pages(struct dump *d)
 
 /* --- secret memory: only the task itself can read it ---------------------- */
 
-#define SECRET_CHUNK (256 * 1024UL)
+/*
+ * A piece at a time: put before the window of the arena, copied from there into
+ * its data, written to the image. The window goes with the arena, also when we
+ * are killed: no secret stays mapped where it was not.
+ */
+#define SECRET_CHUNK AGENT_WINDOW
 
-/* Let the stub copy [addr, addr + len) to the arena, and from there to the image at @at. */
-static int copy_secret(struct dump *d, struct dump_task *dt, uint64_t addr, uint64_t len, int pages,
-		       uint64_t at)
+struct secret {
+	struct dump *d;
+	struct dump_task *dt;
+	const struct inode *inode;
+	int pages;
+};
+
+/* Run @p, which shows @len bytes in the window, and write them at @at. -EAGAIN: it may not. */
+static int take_window(struct secret *x, struct program *p, uint64_t len, uint64_t at)
 {
+	const struct stub_op *show = (const struct stub_op *)(p->base + p->start);
+	struct agent *a = &x->dt->agent;
+	struct stub_op *skip;
+	uint64_t offset;
+	void *buf = program_space(p, len, &offset);
+	int ret;
+
+	/* The first op is what may be refused: then nothing is in the window. */
+	skip = program_call(p, STUB_JUMP_IF_NEG, 0,
+			    (struct program_arg){(const uint8_t *)show - p->base, STUB_RESULT},
+			    arg_imm(2));
+	if (!buf || !skip ||
+	    !program_call(p, SYS_mprotect, 0, arg_imm(a->addr + AGENT_WINDOW_AT), arg_imm(len),
+			  arg_imm(PROT_READ)) ||
+	    !program_call(p, STUB_COPY, 0, arg_arena(offset), arg_arena(AGENT_WINDOW_AT),
+			  arg_imm(len)))
+		return fail(&x->d->run->err, -ENOSPC, "task %d: copy secret memory", x->dt->pid);
+	ret = agent_run(a, p, &x->d->run->err);
+	if (!ret && show->ret < 0 && show->ret > -4096)
+		return -EAGAIN;
+	if (!ret && pwrite(x->pages, buf, len, at) != (ssize_t)len)
+		ret = fail(&x->d->run->err, -errno, "task %d: write secret memory", x->dt->pid);
+	explicit_bzero(buf, len);
+	return ret;
+}
+
+/* By a descriptor that the task has. */
+static int secret_by_fd(struct secret *x)
+{
+	uint64_t at, n, size = (x->inode->size + PAGE - 1) & ~(PAGE - 1);
 	struct program p;
-	uint64_t offset, n;
-	void *buf;
 	int ret = 0;
 
-	for (; !ret && len; addr += n, at += n, len -= n) {
-		n = len < SECRET_CHUNK ? len : SECRET_CHUNK;
-		agent_program(&dt->agent, &p);
-		buf = program_space(&p, n, &offset);
-		if (!buf ||
-		    !program_call(&p, STUB_COPY, 0, arg_arena(offset), arg_imm(addr), arg_imm(n)))
-			return fail(&d->run->err, -ENOSPC, "task %d: copy secret memory", dt->pid);
-		ret = agent_run(&dt->agent, &p, &d->run->err);
-		if (!ret && pwrite(pages, buf, n, at) != (ssize_t)n)
-			ret = fail(&d->run->err, -errno, "task %d: write secret memory", dt->pid);
-		explicit_bzero(buf, n);
+	for (at = 0; !ret && at < size; at += n) {
+		n = size - at < SECRET_CHUNK ? size - at : SECRET_CHUNK;
+		agent_program(&x->dt->agent, &p);
+		program_call(&p, SYS_mmap, STUB_MAY_FAIL,
+			     arg_imm(x->dt->agent.addr + AGENT_WINDOW_AT), arg_imm(n),
+			     arg_imm(PROT_READ), arg_imm(MAP_SHARED | MAP_FIXED),
+			     arg_imm(x->inode->fd), arg_imm(at));
+		ret = take_window(x, &p, n, at);
 	}
 	return ret;
 }
 
-/* Map the whole object in the task by its descriptor, copy it, unmap it. -EAGAIN: it may not. */
-static int secret_by_fd(struct dump *d, struct dump_task *dt, const struct inode *s, int pages)
+/* By a mapping, whatever its protection: mremap() of 0 bytes makes a second one of the same. */
+static int secret_by_map(struct secret *x, uint64_t addr, uint64_t len, uint64_t at)
 {
 	struct program p;
-	struct stub_op *op;
-	uint64_t addr;
-	int ret, unmapped;
+	uint64_t n;
+	int ret = 0;
 
-	agent_program(&dt->agent, &p);
-	op = program_call(&p, SYS_mmap, STUB_MAY_FAIL, arg_imm(0), arg_imm(s->size),
-			  arg_imm(PROT_READ), arg_imm(MAP_SHARED), arg_imm(s->fd), arg_imm(0));
-	ret = agent_run(&dt->agent, &p, &d->run->err);
-	if (ret)
-		return ret;
-	if (op->ret < 0 && op->ret > -4096)
-		return -EAGAIN;
-	addr = op->ret;
-	ret = copy_secret(d, dt, addr, s->size, pages, 0);
-	agent_program(&dt->agent, &p);
-	program_call(&p, SYS_munmap, 0, arg_imm(addr), arg_imm(s->size));
-	unmapped = agent_run(&dt->agent, &p, &d->run->err);
-	return ret ? ret : unmapped;
+	for (; !ret && len; addr += n, at += n, len -= n) {
+		n = len < SECRET_CHUNK ? len : SECRET_CHUNK;
+		agent_program(&x->dt->agent, &p);
+		program_call(&p, SYS_mremap, STUB_MAY_FAIL, arg_imm(addr), arg_imm(0), arg_imm(n),
+			     arg_imm(MREMAP_MAYMOVE | MREMAP_FIXED),
+			     arg_imm(x->dt->agent.addr + AGENT_WINDOW_AT));
+		ret = take_window(x, &p, n, at);
+	}
+	return ret;
 }
 
 /* Copy what this task has mapped of it; whether that was all. */
-static int secret_by_maps(struct dump *d, struct dump_task *dt, const struct inode *s, int pages,
-			  bool *ret_all)
+static int secret_by_maps(struct secret *x, bool *ret_all)
 {
-	const struct mm *mm = dt->task->mm;
-	uint64_t covered = 0;
+	const struct mm *mm = x->dt->task->mm;
+	uint64_t covered = 0, size = (x->inode->size + PAGE - 1) & ~(PAGE - 1);
 	bool progress = true;
 	size_t i;
 	int ret;
 
-	while (progress && covered < s->size) {
+	while (progress && covered < size) {
 		progress = false;
 		for (i = 0; i < mm->vmas.n; i++) {
-			const struct dump_vma *dv = &dt->vmas.at[i];
+			const struct dump_vma *dv = &x->dt->vmas.at[i];
 			const VmaEntry *e = mm->vmas.at[i].msg;
-			uint64_t last = e->pgoff + (e->end - e->start), skip;
+			uint64_t last = e->pgoff + (e->end - e->start);
 
-			if (!dv->secret || dv->ino != s->ino || dv->dev != s->dev ||
-			    !(e->prot & PROT_READ) || e->pgoff > covered || last <= covered)
+			if (!dv->secret || dv->ino != x->inode->ino || e->pgoff > covered ||
+			    last <= covered)
 				continue;
-			skip = covered - e->pgoff;
-			if (last > s->size)
-				last = s->size;
-			ret = copy_secret(d, dt, e->start + skip, last - covered, pages, covered);
+			if (last > size)
+				last = size;
+			ret = secret_by_map(x, e->start + (covered - e->pgoff), last - covered,
+					    covered);
 			if (ret)
 				return ret;
 			covered = last;
 			progress = true;
 		}
 	}
-	*ret_all = covered >= s->size;
+	*ret_all = covered >= size;
 	return 0;
 }
 
@@ -261,12 +292,17 @@ static int dump_secret(struct dump *d, struct dump_task *dt, struct inode *s)
 	if (ret)
 		return ret;
 	if (s->size) {
-		ret = write_entry(map, 0, s->size);
+		struct secret x = {d, dt, s, pages};
+
+		ret = write_entry(map, 0, (s->size + PAGE - 1) & ~(PAGE - 1));
 		if (!ret)
-			ret = s->fd >= 0 && s->pid == dt->pid ? secret_by_fd(d, dt, s, pages)
-							      : -EAGAIN;
+			ret = s->fd >= 0 && s->pid == dt->pid ? secret_by_fd(&x) : -EAGAIN;
 		if (ret == -EAGAIN)
-			ret = secret_by_maps(d, dt, s, pages, &all);
+			ret = secret_by_maps(&x, &all);
+		if (ret == -EAGAIN) {
+			all = false;
+			ret = 0;
+		}
 	}
 	closed = image_close(map);
 	s->done = !ret && all;

@@ -20,7 +20,8 @@
 #define SLOT_AT	   128UL
 #define PROGRAM_AT PAGE
 #define MAX_OPS	   1024U
-#define DATA_AT	   (PROGRAM_AT + MAX_OPS * sizeof(struct stub_op))
+_Static_assert(AGENT_WINDOW_AT + AGENT_WINDOW <= ARENA_SIZE, "window");
+#define DATA_AT (PROGRAM_AT + MAX_OPS * sizeof(struct stub_op))
 
 static uint64_t text_len(void)
 {
@@ -107,7 +108,7 @@ void agent_program(struct agent *a, struct program *ret)
 		.start = PROGRAM_AT,
 		.room = MAX_OPS,
 		.data = DATA_AT,
-		.data_end = ARENA_SIZE,
+		.data_end = AGENT_WINDOW_AT,
 	};
 }
 

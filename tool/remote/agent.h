@@ -29,6 +29,13 @@ struct agent {
 	bool inside; /* the thread is in the stub, running or waiting */
 };
 
+/*
+ * A part of the arena in the task that programs may map over (MAP_FIXED): it
+ * goes with the arena, also when the tool is killed. Offset and bytes.
+ */
+#define AGENT_WINDOW_AT (512 * 1024UL)
+#define AGENT_WINDOW	(256 * 1024UL)
+
 /* Bytes of address space that agent_start() needs free at @hole. */
 uint64_t agent_span(void);
 

@@ -38,6 +38,8 @@ struct inode *collect_inode(struct collect *c, const struct fd_probe *p, enum im
 		i->id = ++c->last_shmem_id;
 	i->pid = p->pid;
 	i->fd = p->fd;
+	i->addr = p->addr;
+	i->end = p->end;
 	*is_new = true;
 	return i;
 }

@@ -51,8 +51,11 @@ static int reading_end(const struct file *f)
 	return ret < 0 ? -errno : ret;
 }
 
-/* Duplicate the contents with tee(2), which takes nothing out of the pipe. */
-static int copy_contents(int from, uint8_t *buf, int bytes, int room)
+/*
+ * Duplicate the contents with tee(2), which takes nothing out of the pipe. In
+ * packet mode (O_DIRECT) a read gives one packet: their lengths go into @e.
+ */
+static int copy_contents(int from, uint8_t *buf, int bytes, int room, PipeDataEntry *e)
 {
 	_cleanup_close_ int r = -1, w = -1;
 	int ends[2], got = 0;
@@ -74,8 +77,16 @@ static int copy_contents(int from, uint8_t *buf, int bytes, int room)
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;
 		got += n;
+		if (e->packets)
+			e->packets[e->n_packets++] = n;
 	}
 	return 0;
+}
+
+/* A FIFO's flags are in the entry of the file that names it; packet mode is for pipes. */
+static uint32_t pipe_flags(const struct file *f)
+{
+	return f->msg->pipe ? f->msg->pipe->flags : 0;
 }
 
 int pipe_save_contents(struct collect *c, struct image_writer *w, const struct file *f,
@@ -83,6 +94,7 @@ int pipe_save_contents(struct collect *c, struct image_writer *w, const struct f
 {
 	PipeDataEntry e = PIPE_DATA_ENTRY__INIT;
 	_cleanup_close_ int fd = reading_end(f);
+	_cleanup_free_ uint32_t *packets = NULL;
 	_cleanup_free_ uint8_t *buf = NULL;
 	int bytes = 0, size, ret;
 
@@ -93,7 +105,14 @@ int pipe_save_contents(struct collect *c, struct image_writer *w, const struct f
 	if (size < 0 || ioctl(fd, FIONREAD, &bytes))
 		return fail(&c->run->err, -errno, "pipe %u: ask its size", pipe_id);
 	buf = malloc(bytes + 1);
-	ret = !buf ? -ENOMEM : bytes ? copy_contents(fd, buf, bytes, size) : 0;
+	if (pipe_flags(f) & O_DIRECT) {
+		packets = malloc((bytes + 1) * sizeof(*packets));
+		e.packets = packets;
+	}
+	if (!buf || (!packets && (pipe_flags(f) & O_DIRECT)))
+		ret = -ENOMEM;
+	else
+		ret = bytes ? copy_contents(fd, buf, bytes, size, &e) : 0;
 	if (ret)
 		return fail(&c->run->err, ret, "pipe %u: copy its %d bytes", pipe_id, bytes);
 	e.pipe_id = pipe_id;
@@ -192,6 +211,22 @@ static int read_contents(struct run *run, struct image_reader *r, const PipeData
 	d->bytes = malloc(e->bytes + 1);
 	if (!d->bytes)
 		return fail(&run->err, -ENOMEM, "contents of pipe %#x", e->pipe_id);
+	if (e->n_packets) {
+		uint64_t sum = 0;
+		size_t i;
+
+		for (i = 0; i < e->n_packets; i++)
+			sum += e->packets[i];
+		if (sum != e->bytes)
+			return fail_text(&run->err, -EBADMSG,
+					 "contents of pipe %#x: packets of %lu bytes in %u",
+					 e->pipe_id, sum, e->bytes);
+		d->packets = malloc(e->n_packets * sizeof(*d->packets));
+		if (!d->packets)
+			return fail(&run->err, -ENOMEM, "contents of pipe %#x", e->pipe_id);
+		memcpy(d->packets, e->packets, e->n_packets * sizeof(*d->packets));
+		d->n_packets = e->n_packets;
+	}
 	return image_read_raw(r, d->bytes, e->bytes);
 }
 
@@ -220,18 +255,30 @@ void pipe_data_free(struct pipe_data_list *l)
 {
 	struct pipe_data *d;
 
-	vec_for_each (&l->list, d)
+	vec_for_each (&l->list, d) {
 		free(d->bytes);
+		free(d->packets);
+	}
 	vec_free(&l->list);
 }
 
 void pipe_data_plan(struct plan *p, struct plan_slot *slot, const struct pipe_data *d,
 		    struct operand write_end)
 {
+	size_t i, at = 0;
+
 	if (d->size)
 		plan_call(p, slot, "size of the pipe", d->size, __NR_fcntl, write_end,
 			  imm(F_SETPIPE_SZ), imm(d->size));
-	if (d->len)
+	if (d->n_packets) {
+		plan_call(p, slot, "packet mode", 0, __NR_fcntl, write_end, imm(F_SETFL),
+			  imm(O_WRONLY | O_DIRECT | O_NONBLOCK));
+		for (i = 0; i < d->n_packets; at += d->packets[i++])
+			plan_call_expect(p, slot, "packet of %ld bytes", d->packets[i], __NR_write,
+					 d->packets[i], write_end,
+					 plan_data(p, d->bytes + at, d->packets[i]),
+					 imm(d->packets[i]));
+	} else if (d->len)
 		plan_call_expect(p, slot, "contents of the pipe, %ld bytes", d->len, __NR_write,
 				 d->len, write_end, plan_data(p, d->bytes, d->len), imm(d->len));
 }

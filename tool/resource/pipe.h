@@ -25,6 +25,8 @@ struct pipe_data {
 	uint32_t size; /* of the pipe's buffer; 0: as new */
 	uint32_t len;
 	uint8_t *bytes;
+	uint32_t *packets; /* lengths, in packet mode */
+	size_t n_packets;
 };
 
 struct pipe_data_list {

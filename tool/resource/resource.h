@@ -25,6 +25,7 @@ struct plan_slot;
 struct fd_probe {
 	pid_t pid;	    /* whose descriptor this is, for messages */
 	int fd;		    /* its number there; -1: a mapping, cwd, root or exe */
+	uint64_t addr, end; /* of a mapping, when that is what it was found by */
 	int local;	    /* our own copy (pidfd_getfd or open), owned by the caller */
 	struct stat st;	    /* of local */
 	uint64_t fstype;    /* f_type of statfs(2), 0 when it has none */
