@@ -116,7 +116,7 @@ static int open_fifo(struct plan *p, struct plan_slot *slot, struct file *f, str
 	if (ret)
 		return ret;
 	if (fifo->fills)
-		pipe_data_plan(p, slot, &fifo->data, both);
+		pipe_data_plan(p, slot, &fifo->data, false, both);
 	plan_close(p, slot, both);
 	plan_fown(p, slot, *ret_fd, fifo->path->msg->reg->fown);
 	plan_status_flags(p, slot, *ret_fd, fifo->path->msg->reg->flags);

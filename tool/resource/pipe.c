@@ -77,16 +77,9 @@ static int copy_contents(int from, uint8_t *buf, int bytes, int room, PipeDataEn
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;
 		got += n;
-		if (e->packets)
-			e->packets[e->n_packets++] = n;
+		e->packets[e->n_packets++] = n;
 	}
 	return 0;
-}
-
-/* A FIFO's flags are in the entry of the file that names it; packet mode is for pipes. */
-static uint32_t pipe_flags(const struct file *f)
-{
-	return f->msg->pipe ? f->msg->pipe->flags : 0;
 }
 
 int pipe_save_contents(struct collect *c, struct image_writer *w, const struct file *f,
@@ -105,14 +98,11 @@ int pipe_save_contents(struct collect *c, struct image_writer *w, const struct f
 	if (size < 0 || ioctl(fd, FIONREAD, &bytes))
 		return fail(&c->run->err, -errno, "pipe %u: ask its size", pipe_id);
 	buf = malloc(bytes + 1);
-	if (pipe_flags(f) & O_DIRECT) {
-		packets = malloc((bytes + 1) * sizeof(*packets));
-		e.packets = packets;
-	}
-	if (!buf || (!packets && (pipe_flags(f) & O_DIRECT)))
-		ret = -ENOMEM;
-	else
-		ret = bytes ? copy_contents(fd, buf, bytes, size, &e) : 0;
+	e.packets = packets = malloc((bytes + 1) * sizeof(*packets));
+	ret = !buf || !packets ? -ENOMEM : bytes ? copy_contents(fd, buf, bytes, size, &e) : 0;
+	/* Only packets need more than one read. */
+	if (e.n_packets == 1)
+		e.n_packets = 0;
 	if (ret)
 		return fail(&c->run->err, ret, "pipe %u: copy its %d bytes", pipe_id, bytes);
 	e.pipe_id = pipe_id;
@@ -262,7 +252,7 @@ void pipe_data_free(struct pipe_data_list *l)
 	vec_free(&l->list);
 }
 
-void pipe_data_plan(struct plan *p, struct plan_slot *slot, const struct pipe_data *d,
+void pipe_data_plan(struct plan *p, struct plan_slot *slot, const struct pipe_data *d, bool packets,
 		    struct operand write_end)
 {
 	size_t i, at = 0;
@@ -270,9 +260,10 @@ void pipe_data_plan(struct plan *p, struct plan_slot *slot, const struct pipe_da
 	if (d->size)
 		plan_call(p, slot, "size of the pipe", d->size, __NR_fcntl, write_end,
 			  imm(F_SETPIPE_SZ), imm(d->size));
-	if (d->n_packets) {
+	if (d->len && (packets || d->n_packets))
 		plan_call(p, slot, "packet mode", 0, __NR_fcntl, write_end, imm(F_SETFL),
 			  imm(O_WRONLY | O_DIRECT | O_NONBLOCK));
+	if (d->n_packets) {
 		for (i = 0; i < d->n_packets; at += d->packets[i++])
 			plan_call_expect(p, slot, "packet of %ld bytes", d->packets[i], __NR_write,
 					 d->packets[i], write_end,
@@ -375,7 +366,8 @@ static void make_pipe(struct plan *p, struct plan_slot *slot, struct pipe *pipe,
 	end[1] = plan_fd_take(p, slot);
 	plan_call(p, slot, "pipe %ld", pipe->id, __NR_pipe2, plan_data(p, NULL, 2 * sizeof(int)),
 		  imm(flags | plan_cloexec(slot)));
-	pipe_data_plan(p, slot, &pipe->data, imm(end[1]));
+	pipe_data_plan(p, slot, &pipe->data,
+		       pipe->ends[1] && pipe->ends[1]->msg->pipe->flags & O_DIRECT, imm(end[1]));
 	if (other)
 		plan_file_opened(p, slot, other, end[!writes(f)]);
 	else

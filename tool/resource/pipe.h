@@ -37,8 +37,9 @@ struct pipe_data_list {
 int pipe_data_load(struct run *run, enum image_id image, struct pipe_data_list *l);
 struct pipe_data *pipe_data_find(struct pipe_data_list *l, uint32_t id);
 void pipe_data_free(struct pipe_data_list *l);
-/* Steps that make the buffer as large as it was and fill it. */
-void pipe_data_plan(struct plan *p, struct plan_slot *slot, const struct pipe_data *d,
+/* Steps that make the buffer as large as it was and fill it; @packets: a writing end is in packet
+ * mode. */
+void pipe_data_plan(struct plan *p, struct plan_slot *slot, const struct pipe_data *d, bool packets,
 		    struct operand write_end);
 
 #endif
