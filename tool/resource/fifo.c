@@ -95,6 +95,7 @@ static int load_fifo(struct run *run, struct checkpoint *cp)
 			fifo->data = *d;
 			fifo->fills = true;
 			d->bytes = NULL;
+			d->packets = NULL;
 		}
 	}
 	pipe_data_free(&data);
@@ -127,8 +128,10 @@ static void forget_fifo(struct file *f)
 {
 	struct fifo *fifo = f->data;
 
-	if (fifo)
+	if (fifo) {
 		free(fifo->data.bytes);
+		free(fifo->data.packets);
+	}
 	free(fifo);
 	f->data = NULL;
 }

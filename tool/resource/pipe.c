@@ -322,6 +322,7 @@ static int link_pipes(struct run *run, struct by_id *v, size_t n, struct pipe_da
 			if (d) {
 				pipe->data = *d;
 				d->bytes = NULL;
+				d->packets = NULL;
 			}
 		}
 		f->data = pipe;
@@ -410,6 +411,7 @@ static void forget_pipe(struct file *f)
 
 	if (pipe && !--pipe->refs) {
 		free(pipe->data.bytes);
+		free(pipe->data.packets);
 		free(pipe);
 	}
 	f->data = NULL;
