@@ -156,7 +156,7 @@ KIND(sched_deadline, "SCHED_DEADLINE", .no_criu = "CRIU 4.2 doesn't know SCHED_D
 	CHECK(got.policy == a.policy && got.runtime == a.runtime && got.period == a.period);
 }
 
-KIND(affinity, "one CPU of several", .no_criu_restore = "CRIU 4.2 loses affinity")
+KIND(affinity, "one CPU of several", .no_criu = "CRIU 4.2 loses affinity")
 {
 	cpu_set_t set;
 
@@ -185,7 +185,7 @@ static void *attribute_thread(void *arg)
 }
 
 KIND(thread_attributes, "a thread with its own nice value and timer slack",
-     .no_criu_restore = "CRIU 4.2 loses timer slack")
+     .no_criu = "CRIU 4.2 loses timer slack")
 {
 	pthread_barrier_t b;
 	pthread_t id;
@@ -198,14 +198,14 @@ KIND(thread_attributes, "a thread with its own nice value and timer slack",
 	CHECK_EQ(getpriority(PRIO_PROCESS, 0), 0);
 }
 
-KIND(timer_slack, "a timer slack", .no_criu_restore = "CRIU 4.2 loses timer slack")
+KIND(timer_slack, "a timer slack", .no_criu = "CRIU 4.2 loses timer slack")
 {
 	MUST(prctl(PR_SET_TIMERSLACK, 7654321));
 	hold();
 	CHECK_EQ(prctl(PR_GET_TIMERSLACK), 7654321);
 }
 
-KIND(io_priority, "an I/O priority", .no_criu_restore = "CRIU 4.2 loses I/O priority")
+KIND(io_priority, "an I/O priority", .no_criu = "CRIU 4.2 loses I/O priority")
 {
 	int want = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 6);
 
@@ -246,7 +246,7 @@ KIND(subreaper, "a subreaper")
 }
 
 KIND(personality, "a personality: addresses not random, read implies exec",
-     .no_criu_restore = "CRIU 4.2 doesn't set the personality")
+     .no_criu = "CRIU 4.2 takes the hexadecimal personality for a decimal number")
 {
 	MUST(personality(ADDR_NO_RANDOMIZE | READ_IMPLIES_EXEC));
 	hold();

@@ -85,8 +85,7 @@ KIND(in_write, "a write that has filled a pipe and waits for room", .moves = "ma
 	pthread_join(id, NULL);
 }
 
-KIND(in_poll, "a poll with a long timeout",
-     .no_criu_restore = "CRIU lets such calls end with EINTR")
+KIND(in_poll, "a poll with a long timeout", .no_criu = "CRIU lets such calls end with EINTR")
 {
 	struct pollfd p = {.events = POLLIN};
 	int fds[2];
@@ -136,7 +135,7 @@ KIND(in_futex, "a futex wait without a timeout")
 }
 
 KIND(in_futex_timed, "a futex wait with a timeout: the rest of it is waited for",
-     .no_criu_restore = "CRIU lets such calls end with EINTR")
+     .no_criu = "CRIU lets such calls end with EINTR")
 {
 	struct timespec limit = {.tv_sec = 3600};
 	pthread_t id = on_go(wake, NULL);
@@ -155,7 +154,7 @@ static double seconds_since(const struct timespec *since, clockid_t clock)
 }
 
 KIND(in_nanosleep, "a sleep of 3 seconds: not shorter for having been interrupted",
-     .no_criu_restore = "CRIU lets such calls end with EINTR")
+     .no_criu = "CRIU lets such calls end with EINTR")
 {
 	struct timespec began, length = {.tv_sec = 3};
 

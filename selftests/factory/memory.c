@@ -409,7 +409,7 @@ KIND(mlock, "a locked area")
 }
 
 KIND(mlock_onfault, "an area whose pages are locked when they come (MLOCK_ONFAULT)",
-     .no_criu_restore = "CRIU 4.2 locks all pages of such an area")
+     .no_criu = "CRIU 4.2 locks all pages of such an area")
 {
 	char *at = map_anon(16 * PAGE, RW, MAP_PRIVATE);
 
@@ -420,7 +420,7 @@ KIND(mlock_onfault, "an area whose pages are locked when they come (MLOCK_ONFAUL
 }
 
 KIND(mlockall, "all memory locked, also what is yet to come",
-     .no_criu_restore = "CRIU 4.2 doesn't keep MCL_FUTURE")
+     .no_criu = "CRIU 4.2 doesn't keep MCL_FUTURE")
 {
 	char *at = map_anon(4 * PAGE, RW, MAP_PRIVATE);
 

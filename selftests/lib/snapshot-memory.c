@@ -239,6 +239,8 @@ static bool parse_head(const char *line, struct area *a)
 	if (!strcmp(line, "/memfd:/dev/zero (deleted)") ||
 	    !strcmp(line, "/memfd:/anon_hugepage (deleted)"))
 		line += strlen("/memfd:");
+	if (!strcmp(line, "/memfd: (deleted)"))
+		line = "/dev/zero (deleted)";
 	snprintf(a->name, sizeof(a->name), "%s", line);
 	return true;
 }
