@@ -57,6 +57,15 @@ static __always_inline void note(struct caba_rec *rec, __u16 what, __u32 a, __u3
 	ev->b = b;
 }
 
+/* Whoever takes the place of a leader that has exited must find the latest. */
+static __always_inline void keep_led(const struct caba_rec *rec)
+{
+	__u32 tgid = rec->tgid;
+
+	if (rec->flags & CABA_LEADER_EXITED)
+		bpf_map_update_elem(&caba_led, &tgid, rec, BPF_EXIST);
+}
+
 static __always_inline struct caba_pid pid_at(struct pid *pid, __u32 level)
 {
 	/* numbers[] is a flexible array: its elements are reached by size. */
@@ -157,6 +166,7 @@ static __always_inline void member_set(struct caba_rec *rec, bool session, __u32
 	m->by = by;
 	m->when = bpf_ktime_get_boot_ns();
 	note(rec, session ? CABA_EV_SESSION : CABA_EV_GROUP, old, nr, by);
+	keep_led(rec);
 }
 
 /* @rec had the parent @from, which is dying; whoever comes next is not known yet. */
@@ -166,6 +176,7 @@ static __always_inline void orphan(struct caba_rec *rec, __u32 from)
 		return;
 	note(rec, CABA_EV_REPARENT, from, 0, 0);
 	rec->parent = 0;
+	keep_led(rec);
 }
 
 static __always_inline void parent_set(struct caba_rec *rec, __u32 to)
@@ -175,13 +186,13 @@ static __always_inline void parent_set(struct caba_rec *rec, __u32 to)
 	if (!to || from == to)
 		return;
 	rec->parent = to;
-	if (from) {
+	if (from)
 		note(rec, CABA_EV_REPARENT, from, to, 0);
-		return;
-	}
-	for (int i = 0; i < CABA_EVENTS; i++)
-		if (rec->events[i].what == CABA_EV_REPARENT && !rec->events[i].b)
-			rec->events[i].b = to;
+	else
+		for (int i = 0; i < CABA_EVENTS; i++)
+			if (rec->events[i].what == CABA_EV_REPARENT && !rec->events[i].b)
+				rec->events[i].b = to;
+	keep_led(rec);
 }
 
 static __always_inline void subreaper_set(struct caba_rec *rec, bool on)
@@ -193,6 +204,7 @@ static __always_inline void subreaper_set(struct caba_rec *rec, bool on)
 	else
 		rec->flags &= ~CABA_SUBREAPER;
 	note(rec, CABA_EV_SUBREAPER, 0, on, rec->tgid);
+	keep_led(rec);
 }
 
 /*

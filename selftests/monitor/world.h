@@ -91,7 +91,9 @@ struct verdict {
 
 /* Compare every process of the world with the monitor; differences as TAP comments. */
 struct verdict judge(struct world *w, struct monitor *m);
-/* Pid, as the test sees it, of a slot; 0 if it is gone. Valid after judge(). */
+/* Only find out which processes are there. */
+void world_find(struct world *w);
+/* Pid, as the test sees it, of a slot; 0 if it is gone. Valid after either. */
 pid_t judged_pid(int slot);
 /* The tree's own rules: counts, joints. The number of violations. */
 unsigned int check_tree(struct monitor *m);

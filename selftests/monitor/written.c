@@ -30,6 +30,8 @@ enum {
 	DEEPER,
 	WALKER,
 	GRANDMOTHER,
+	LEADER_GONE,
+	LEADER_GONE_2,
 };
 
 static void life_rest(struct world *w, int me)
@@ -137,6 +139,21 @@ static void life_grandmother(struct world *w, int me)
 	leave(w, me);
 }
 
+/* What changes after the leader has gone must pass to the thread that takes its place. */
+static void life_leader_gone(struct world *w, int me)
+{
+	do_setpgid(w, me, me, 0);
+	leader_leaves(w, me, LEADER_GONE_2);
+}
+
+static void life_leader_gone_2(struct world *w, int me)
+{
+	do_setpgid(w, me, me, getpgid(getppid()));
+	do_setsid(w, me);
+	do_subreaper(w, me, true);
+	execute(w, me, false, AFTER_EXEC);
+}
+
 life_fn *const lives[] = {
 	[REST] = life_rest,
 	[LEAVE] = leave,
@@ -154,6 +171,8 @@ life_fn *const lives[] = {
 	[DEEPER] = life_deeper,
 	[WALKER] = life_walker,
 	[GRANDMOTHER] = life_grandmother,
+	[LEADER_GONE] = life_leader_gone,
+	[LEADER_GONE_2] = life_leader_gone_2,
 };
 
 /* --- what must be known besides what the judge compares ---------------- */
@@ -232,6 +251,14 @@ static bool know_exec(struct world *w, struct monitor *m)
 	       after.caba.id == r.rec.id && !(r.rec.flags & CABA_LEADER_EXITED);
 }
 
+static bool know_leader_gone(struct world *w, struct monitor *m)
+{
+	struct monitor_record r = record_of(m, 1);
+
+	return r.rec.group.how == CABA_HOW_SETSID && r.rec.session.how == CABA_HOW_SETSID &&
+	       r.rec.execs == 1 && !r.doubts && record_of(m, 2).caba.id == r.rec.id;
+}
+
 static bool know_thread(struct world *w, struct monitor *m)
 {
 	struct monitor_record r = record_of(m, 1), child = record_of(m, 3);
@@ -300,6 +327,7 @@ static const struct history histories[] = {
 	{"a session leader exits, its session lives on", SESSION_LEADER, 4, know_session},
 	{"setpgid into a sibling's group, by the parent", SHELL, 4, know_shell},
 	{"exec in a thread", EXEC_IN_THREAD, 4, know_exec},
+	{"changes after the leader exited, then an exec", LEADER_GONE, 3, know_leader_gone},
 	{"a thread goes on without its leader, and forks", THREAD_GOES_ON, 4, know_thread},
 	{"CLONE_PARENT, and a thread that forks", SIBLING, 4, know_sibling},
 	{"six nested pid namespaces", DEEPER, 10, know_deeper},
@@ -390,7 +418,7 @@ static bool limit_is_said(struct world *w)
 	for (int i = 0; i < 2 * MONITOR_LIMIT_MIN; i++)
 		spawn(w, 0, SPAWN_FORK, REST);
 	world_settle(w);
-	judge(w, m); /* for the pids; its comments are expected */
+	world_find(w);
 	for (uint32_t i = 1; i < w->slots; i++) {
 		struct monitor_record r = record_of(m, i);
 
