@@ -34,18 +34,21 @@ test_header_tree() {
 	headers_build patched
 }
 
-# test_lay_out TREE TOPIC...: the sources beside the kernel's own lib.mk and harness.
+# test_lay_out TREE TOPIC...: copies of the topics beside links to the kernel's own lib.mk, harness and whatever else lies
+# there, and to what lies beside the topics.
 test_lay_out() {
 	local tree=$1 f topic
 
 	shift
 	mkdir -p "$tests_build"
-	for f in lib.mk kselftest.h kselftest_harness.h kselftest pidfd; do
-		ln -sfn "$tree/tools/testing/selftests/$f" "$tests_build/$f"
+	for f in "$tree"/tools/testing/selftests/* "$tests_src"/*; do
+		[[ " $* " == *" $(basename "$f") "* ]] || [ -d "$tests_build/$(basename "$f")/.stasis" ] ||
+			ln -sfn "$f" "$tests_build/$(basename "$f")"
 	done
-	for f in "$tests_src"/*.h "$tests_src"/*.c; do put "$f" "$tests_build/$(basename "$f")"; done
 	for topic in "$@"; do
 		[ "$topic" != tool ] || continue
+		[ ! -L "$tests_build/$topic" ] || rm "$tests_build/$topic"
+		mkdir -p "$tests_build/$topic/.stasis"
 		while read -r f; do
 			put "$tests_src/$topic/$f" "$tests_build/$topic/$f" || return
 			[ ! -x "$tests_src/$topic/$f" ] || chmod +x "$tests_build/$topic/$f"
@@ -81,8 +84,8 @@ test_compile() {
 	stamp=$(cd "$tree" && find usr/include tools/testing/selftests/kselftest*.h -name '*.h' -type f -print0 | sort -z | xargs -0 cat | hash_of)
 	for topic in "$@"; do
 		[ "$topic" != tool ] || continue
-		if [ "$(cat "$tests_build/$topic/.headers" 2>/dev/null)" != "$stamp" ]; then test_make "$topic" clean || return; fi
-		printf '%s\n' "$stamp" >"$tests_build/$topic/.headers"
+		if [ "$(cat "$tests_build/$topic/.stasis/headers" 2>/dev/null)" != "$stamp" ]; then test_make "$topic" clean || return; fi
+		printf '%s\n' "$stamp" >"$tests_build/$topic/.stasis/headers"
 		test_make "$topic" -j"${JOBS:-$(nproc)}" all || { printf 'the tests of %s do not build\n' "$topic"; return 1; }
 	done
 }
