@@ -9,6 +9,7 @@
 #include "dump/state.h"
 #include "image/image.h"
 #include "lib/scripts.h"
+#include "resource/sysv.h"
 
 static uint32_t us_since(const struct timespec *t0)
 {
@@ -61,6 +62,8 @@ static int dump_contents(struct dump *d)
 	}
 	if (!ret)
 		ret = dump_shmem_pages(d);
+	if (!ret)
+		ret = sysv_save(&d->collect);
 	for (r = resources; !ret && *r; r++) {
 		if ((*r)->save)
 			ret = (*r)->save(&d->collect);

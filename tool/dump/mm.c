@@ -12,6 +12,7 @@
 #include "kernel/smaps.h"
 #include "lib/cleanup.h"
 #include "mem/vma.h"
+#include "resource/sysv.h"
 
 #ifndef MAP_HUGE_SHIFT
 #define MAP_HUGE_SHIFT 26
@@ -121,6 +122,22 @@ static int map_shmem(struct mm_walk *w, const struct smaps_vma *v, VmaEntry *e, 
 	return 0;
 }
 
+/* System V shared memory: the inode's number is the segment's id. */
+static int map_sysv(struct mm_walk *w, const struct smaps_vma *v, VmaEntry *e, const char *path)
+{
+	struct fd_probe p = {.pid = w->dt->pid, .fd = -1, .addr = v->start, .end = v->end};
+
+	if (fstatat(w->dt->procfd, path, &p.st, 0))
+		return fail(&w->d->run->err, -errno, "task %d: stat %s (System V memory)",
+			    w->dt->pid, path);
+	e->shmid = v->ino;
+	e->flags |= MAP_ANONYMOUS;
+	e->status |= VMA_SYSV | VMA_ANON_SHARED;
+	e->has_fdflags = true;
+	e->fdflags = v->flags & SMAPS_MAYWRITE ? O_RDWR : O_RDONLY; /* SHM_RDONLY */
+	return sysv_collect(&w->d->collect, &p, v->ino);
+}
+
 static int map_file(struct mm_walk *w, const struct smaps_vma *v, VmaEntry *e, struct dump_vma *dv,
 		    struct file **ret_file)
 {
@@ -136,7 +153,7 @@ static int map_file(struct mm_walk *w, const struct smaps_vma *v, VmaEntry *e, s
 			  !strcmp(v->name, "/anon_hugepage (deleted)")))
 		return map_shmem(w, v, e, path);
 	if (!strncmp(v->name, "/SYSV", 5))
-		return refuse_vma(w, v, "System V shared memory", "detach it before the dump");
+		return map_sysv(w, v, e, path);
 	if (!strncmp(v->name, "/[aio]", 6))
 		return refuse_vma(w, v, "a ring of asynchronous I/O", "destroy the context first");
 	if (!strcmp(v->name, "/anon_hugepage (deleted)") && !v->shared) {

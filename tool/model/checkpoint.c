@@ -58,6 +58,7 @@ static void free_mm(struct mm *mm)
 
 void checkpoint_free(struct checkpoint *cp)
 {
+	struct sysv_segment *segment;
 	struct fdtable **table;
 	struct task **t;
 	struct file **f;
@@ -78,6 +79,9 @@ void checkpoint_free(struct checkpoint *cp)
 	vec_free(&cp->by_pid);
 	vec_free(&cp->fdtables);
 	vec_free(&cp->mms);
+	vec_for_each (&cp->sysv, segment)
+		free_message(segment->msg);
+	vec_free(&cp->sysv);
 	free_message(cp->inventory);
 	free_message(cp->seccomp);
 	free(cp);

@@ -100,6 +100,12 @@ static inline bool task_is_zombie(const struct task *t)
 	return state == TASK_ZOMBIE || state == TASK_DEAD;
 }
 
+/* A System V shared memory segment (resource/sysv.c). */
+struct sysv_segment {
+	IpcShmEntry *msg;
+	bool made; /* at restore: by us */
+};
+
 struct checkpoint {
 	InventoryEntry *inventory;
 	SeccompEntry *seccomp;	   /* seccomp.img; NULL: no task has filters */
@@ -108,6 +114,7 @@ struct checkpoint {
 	VEC(struct file *) files;  /* ascending by id */
 	VEC(struct fdtable *) fdtables;
 	VEC(struct mm *) mms;
+	VEC(struct sysv_segment) sysv; /* at restore */
 };
 
 struct run;

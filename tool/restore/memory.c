@@ -4,6 +4,7 @@
  * the way of the contents (protection, locks, advice), then the mm's fields.
  */
 #include "restore/memory.h"
+#include "resource/sysv.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/uio.h>
 
 #ifndef MADV_POPULATE_WRITE
@@ -225,6 +227,36 @@ static int use_file(struct space *s, const struct vma *vma)
 	(MAP_SHARED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_NORESERVE | MAP_HUGETLB | \
 	 (0x3fu << 26) | MAP_STACK)
 
+/* A segment is attached whole: a part of it takes the way over the scratch range. */
+static int plan_map_sysv(struct space *s, const VmaEntry *v)
+{
+	uint64_t size = sysv_size(s->p->cp, v->shmid), len = v->end - v->start;
+	bool whole = v->pgoff == 0 && len == size;
+	bool read_only = v->has_fdflags && (v->fdflags & O_ACCMODE) == O_RDONLY;
+	uint32_t prot = PROT_READ | (read_only ? 0 : PROT_WRITE) | (v->prot & PROT_EXEC);
+	uint64_t at = whole ? v->start : plan_scratch(s->p);
+
+	if (v->pgoff > size || len > size - v->pgoff)
+		return fail_text(&s->p->run->err, -EBADMSG,
+				 "task %d: mapping at %#" PRIx64
+				 ": no such part of System V segment %" PRIu64,
+				 s->slot->tid, v->start, v->shmid);
+	plan_call_expect(s->p, s->slot, "attach segment %ld", v->shmid, __NR_shmat, at,
+			 imm(v->shmid), imm(at),
+			 imm((v->prot & PROT_EXEC ? SHM_EXEC : 0) | (read_only ? SHM_RDONLY : 0)));
+	if (!whole) {
+		plan_call_expect(s->p, s->slot, "part of the segment to %#lx", v->start,
+				 __NR_mremap, v->start, imm(at + v->pgoff), imm(len), imm(len),
+				 imm(MREMAP_MAYMOVE | MREMAP_FIXED), imm(v->start));
+		plan_call(s->p, s->slot, "the rest of the segment", v->shmid, __NR_munmap, imm(at),
+			  imm(size));
+	}
+	if (v->prot != prot)
+		plan_call(s->p, s->slot, "protection at %#lx", v->start, __NR_mprotect,
+			  imm(v->start), imm(len), imm(v->prot));
+	return 0;
+}
+
 static int plan_map(struct space *s, const struct vma *vma, int prot)
 {
 	const VmaEntry *v = vma->msg;
@@ -232,6 +264,8 @@ static int plan_map(struct space *s, const struct vma *vma, int prot)
 	struct operand fd = imm(-1);
 	int ret;
 
+	if (v->status & VMA_SYSV)
+		return plan_map_sysv(s, v);
 	if (v->status & VMA_ANON_SHARED)
 		return plan_map_object(s->p, s->slot, v, prot);
 	if (v->status & (VMA_FILE_PRIVATE | VMA_FILE_SHARED | VMA_MEMFD)) {
@@ -258,7 +292,6 @@ static int refuse_kind(struct space *s, const VmaEntry *v)
 {
 	const char *what = v->status & VMA_AIO		  ? "an AIO ring"
 			   : v->status & VMA_SOCKET	  ? "memory of a packet socket"
-			   : v->status & VMA_SYSV	  ? "SysV shared memory"
 			   : v->status & VMA_SHADOW_STACK ? "a shadow stack"
 			   : v->status & VMA_UPROBES	  ? "a uprobes mapping"
 							  : NULL;

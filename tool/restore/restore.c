@@ -9,6 +9,7 @@
 #include "lib/scripts.h"
 #include "resource/ghost.h"
 #include "resource/resource.h"
+#include "resource/sysv.h"
 #include "restore/execute.h"
 #include "restore/memory.h"
 
@@ -23,7 +24,7 @@ static int load_resources(struct run *run, struct checkpoint *cp)
 		if (ret)
 			return ret;
 	}
-	return 0;
+	return sysv_load(run, cp);
 }
 
 static int make_plan(struct plan *p)
@@ -93,8 +94,11 @@ static int execute(struct execution *x)
 	if (!ret)
 		ret = ghosts_make(run, x->p->cp);
 	if (!ret)
+		ret = sysv_make(run, x->p->cp);
+	if (!ret)
 		ret = execute_start(x);
 	ghosts_remove(run, x->p->cp);
+	sysv_done(run, x->p->cp, ret);
 	x->forking_us = us_since(&start);
 	if (!ret)
 		ret = execute_finish(x);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "resource/memfd.h"
+#include "resource/sysv.h"
 #include "restore/memory.h"
 
 struct object {
@@ -112,7 +113,9 @@ int plan_objects(struct plan *p)
 		return fail(&p->run->err, -ENOMEM, "restore plan");
 	vec_for_each (&p->cp->mms, mm)
 		vec_for_each (&(*mm)->vmas, vma) {
-			if (!(vma->msg->status & VMA_ANON_SHARED))
+			if (vma->msg->status & VMA_SYSV)
+				need_scratch(p, sysv_size(p->cp, vma->msg->shmid));
+			if (!(vma->msg->status & VMA_ANON_SHARED) || vma->msg->status & VMA_SYSV)
 				continue;
 			ret = add_use(p, vma->msg);
 			if (ret)
