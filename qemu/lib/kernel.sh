@@ -186,16 +186,17 @@ kernel_store() {
 		rm -rf "$out" && mv "$out.new" "$out"
 }
 
+# kernel_build_locked NAME OUT: returns 1 if what it is built from was changed meanwhile, so that OUT would be a lie.
 kernel_build_locked() {
-	local name=$1 dir out log start=$SECONDS
+	local name=$1 out=$2 dir log start=$SECONDS
 
 	dir=$(kernel_work_dir "$name")
-	out=$cache/kernel/$(kernel_key "$name")
 	log=$cache/log/kernel-$name.log
 	if [ -e "$out/bzImage" ]; then return 0; fi
-	need_program gcc make flex bison bc patch pahole cpio
+	need_program gcc make flex bison bc patch pahole cpio lz4
 	logged "$cache/log/prepare-$name.log" "preparing the $name kernel's source" kernel_prepare_work "$dir" "$name" ||
 		die "the $name kernel's source could not be prepared"
+	[ "$out" = "$cache/kernel/$(kernel_key "$name")" ] || return 1
 	logged "$log" "building the $name kernel in $dir" kernel_compile "$dir" "$name" || die "the $name kernel did not build"
 	if grep -q 'warning:' "$log"; then
 		say "warnings of the compiler while building $name:"
@@ -207,13 +208,17 @@ kernel_build_locked() {
 
 # kernel_build NAME: builds if need be and prints the folder that holds the result.
 kernel_build() {
-	local name=$1
+	local name=$1 out
 
 	with_lock source source_ensure >&2
-	# Subshells, because mapfile's process substitutions hide a failing die.
+	# A subshell, because mapfile's process substitutions hide a failing die.
 	(kernel_patches "$name" >/dev/null) || exit
-	with_lock "kernel-$name" kernel_build_locked "$name" >&2 || exit
-	printf '%s/kernel/%s\n' "$cache" "$(kernel_key "$name")"
+	while true; do
+		out=$cache/kernel/$(kernel_key "$name")
+		if with_lock "kernel-$name" kernel_build_locked "$name" "$out" >&2; then break; fi
+		say "the series or the configuration changed meanwhile: once more"
+	done
+	printf '%s\n' "$out"
 }
 
 # A tree of the user's own is built in place, with its own .config if it has one.
