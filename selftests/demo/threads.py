@@ -4,8 +4,10 @@ import queue
 import sys
 import threading
 
-LIMIT, STEP = 400000, 1000
+LIMIT, STEP = 600000, 1000
 todo, done = queue.Queue(), queue.Queue()
+lock = threading.Lock()
+parts = 0
 
 
 def is_prime(n):
@@ -13,8 +15,13 @@ def is_prime(n):
 
 
 def count():
-    while (start := todo.get()) is not None:
-        done.put(sum(is_prime(n) for n in range(start, start + STEP)))
+    global parts  # pylint: disable=global-statement
+    while (first := todo.get()) is not None:
+        done.put(sum(is_prime(n) for n in range(first, first + STEP)))
+        with lock:
+            parts += 1
+            with open(sys.argv[1] + '.progress', 'w', encoding='ascii') as out:
+                out.write(f'{parts} of {LIMIT // STEP}\n')
 
 
 workers = [threading.Thread(target=count) for _ in range(4)]
@@ -23,12 +30,8 @@ for start in range(0, LIMIT, STEP):
 for worker in workers:
     todo.put(None)
     worker.start()
-total = 0
-for share in range(LIMIT // STEP):
-    total += done.get()
-    with open(sys.argv[1] + '.progress', 'w', encoding='ascii') as out:
-        out.write(f'{share + 1} of {LIMIT // STEP}\n')
+total = sum(done.get() for _ in range(LIMIT // STEP))
 for worker in workers:
     worker.join()
-with open(sys.argv[1], 'w', encoding='ascii') as out:
-    out.write(f'{total} primes below {LIMIT}\n')
+with open(sys.argv[1], 'w', encoding='ascii') as result:
+    result.write(f'{total} primes below {LIMIT}\n')
