@@ -69,6 +69,8 @@ int parsed_check(const struct options *opt, const struct parsed *p, struct error
 		return fail_text(err, -EINVAL, "--restore-sibling needs --restore-detached");
 	if (opt->features_set && bit == CMD_RESTORE && !opt->dry_run)
 		return fail_text(err, -EINVAL, "--features needs --dry-run");
+	if (!opt->checksum_parameter)
+		return fail_text(err, -EINVAL, "--checksum-parameter 0: at least 1 is wanted");
 	if (opt->man && opt->completion)
 		return fail_text(err, -EINVAL, "--man and --completion exclude each other");
 	return 0;

@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_GHOST_LIMIT (1 << 20)
-#define DEFAULT_TIMEOUT	    10
+#define DEFAULT_GHOST_LIMIT	   (1 << 20)
+#define DEFAULT_CHECKSUM_PARAMETER 1024
+#define DEFAULT_TIMEOUT		   10
 
 static const char *nearest_option(const char *name, size_t len)
 {
@@ -222,6 +223,7 @@ int parse_command_line(int argc, char **argv, struct options *opt, struct parsed
 	opt->verbosity = 2;
 	opt->ghost_limit = DEFAULT_GHOST_LIMIT;
 	opt->timeout = DEFAULT_TIMEOUT;
+	opt->checksum_parameter = DEFAULT_CHECKSUM_PARAMETER;
 	ret->given = calloc(n_option_rows, 1);
 	ret->given_file = calloc(n_option_rows, 1);
 	ret->operands = calloc(argc + 1, sizeof(char *));

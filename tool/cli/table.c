@@ -144,8 +144,15 @@ const struct option_row option_rows[] = {
 	{"ghost-fiemap", 0, OPT_FLAG, .group = GROUP_FILES, .on = CMD_DUMPS, AT(ghost_fiemap),
 	 LATER, .help = "Find the data of sparse deleted files by FIEMAP."},
 	{"file-validation", 0, OPT_CHOICE, NEEDS("MODE"), .group = GROUP_FILES, .on = CMD_BOTH,
-	 AT(file_validation), LATER, .choices = "filesize|buildid",
-	 .help = "How restore makes sure that a file is the one that was dumped."},
+	 AT(file_validation), .preset = "buildid",
+	 .choices = "buildid|checksum-full|checksum|checksum-period|filesize",
+	 .help = "How restore makes sure that a file is the one that was dumped, besides by its size: "
+		 "by its build-ID where it has one, by a checksum of all of it, of its first N bytes, "
+		 "or of every Nth byte (--checksum-parameter). Dump records it, with the build-ID. "
+		 "Restore compares what was recorded, or less if a weaker MODE is given to it."},
+	{"checksum-parameter", 0, OPT_NUMBER, NEEDS("N"), .group = GROUP_FILES, .on = CMD_BOTH,
+	 .acts = CMD_DUMPS, AT(checksum_parameter), .preset = "1024",
+	 .help = "N of --file-validation checksum and checksum-period."},
 	{"skip-file-rwx-check", 0, OPT_FLAG, .group = GROUP_FILES, .on = CMD_BOTH,
 	 .acts = CMD_RESTORES, AT(skip_file_rwx_check),
 	 .help = "Do not compare the permissions of files at restore."},

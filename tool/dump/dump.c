@@ -9,6 +9,7 @@
 #include "dump/state.h"
 #include "image/image.h"
 #include "lib/scripts.h"
+#include "resource/checksum.h"
 #include "resource/sysv.h"
 
 static uint32_t us_since(const struct timespec *t0)
@@ -167,6 +168,8 @@ int dump_run(struct run *run)
 		ret = save_stats(&d);
 	if (!ret)
 		log_info(&run->log, "Dumping finished successfully");
+	checksums_free(run->checksums);
+	run->checksums = NULL;
 	dump_free(&d);
 	return ret;
 }

@@ -12,16 +12,18 @@
 #include "lib/log.h"
 #include "lib/options.h"
 
-struct features; /* kernel/features.h */
+struct features;  /* kernel/features.h */
+struct checksums; /* resource/checksum.h */
 
 struct run {
 	struct options opt;
 	struct log log;
 	struct error err;
-	int images_dirfd;	   /* -D */
-	int work_dirfd;		   /* -W, or the images folder */
-	struct timespec start;	   /* CLOCK_MONOTONIC; --timeout counts from here */
-	struct features *features; /* never NULL; filled as it is asked */
+	int images_dirfd;	     /* -D */
+	int work_dirfd;		     /* -W, or the images folder */
+	struct timespec start;	     /* CLOCK_MONOTONIC; --timeout counts from here */
+	struct features *features;   /* never NULL; filled as it is asked */
+	struct checksums *checksums; /* of files; NULL while none was asked for */
 };
 
 #endif

@@ -13,6 +13,7 @@
 #include "resource/ghost.h"
 #include "resource/kinds.h"
 #include "resource/reg.h"
+#include "resource/validate.h"
 #include "restore/plan.h"
 
 /* Devices that are the same again once they are opened again. */
@@ -78,7 +79,14 @@ static int collect_reg(struct collect *c, const struct fd_probe *p, struct file 
 		e->has_size = true;
 		e->size = p->st.st_size;
 	}
-	return path_leads_there(p) ? 0 : ghost_collect(c, p, f);
+	return path_leads_there(p) ? validation_record(c, p, f) : ghost_collect(c, p, f);
+}
+
+static int save_reg(struct collect *c)
+{
+	int ret = validation_save(c);
+
+	return ret ? ret : ghost_save(c);
 }
 
 static int describe_reg(const struct file *f, char *buf, size_t size)
@@ -89,6 +97,13 @@ static int describe_reg(const struct file *f, char *buf, size_t size)
 }
 
 /* --- restore --- */
+
+static int load_reg(struct run *run, struct checkpoint *cp)
+{
+	int ret = ghosts_load(run, cp);
+
+	return ret ? ret : validation_start(run, cp);
+}
 
 /* Flags that describe the opening, not the description. */
 #define ONCE_FLAGS (O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC)
@@ -123,13 +138,7 @@ static int check_now(struct plan *p, const struct file *f)
 			  st.st_mode & 07777, e->mode & 07777);
 		return fail_hint(&p->run->err, "change it back, or use --skip-file-rwx-check");
 	}
-	if (e->has_size && S_ISREG(st.st_mode) && (uint64_t)st.st_size != e->size) {
-		fail_text(&p->run->err, -ESTALE,
-			  "file %s: its size is %" PRIu64 ", it was %" PRIu64, e->name,
-			  (uint64_t)st.st_size, e->size);
-		return fail_hint(&p->run->err, "bring the file back as it was at the dump");
-	}
-	return 0;
+	return validation_check(p->run, f, &st);
 }
 
 int reg_ready(struct plan *p, struct file *f)
@@ -212,9 +221,9 @@ const struct resource resource_reg = {
 	.type = FD_TYPES__REG,
 	.match = match_reg,
 	.collect = collect_reg,
-	.save = ghost_save,
+	.save = save_reg,
 	.describe = describe_reg,
-	.load = ghosts_load,
+	.load = load_reg,
 	.open = open_reg,
 	.forget = forget_reg,
 };

@@ -5,11 +5,13 @@
 #include "resource/resource.h"
 
 struct ghost;
+struct checksum;
 
-/* file->data of a file with a path, at restore. */
+/* file->data of a file with a path: at restore, and at dump for its checksum. */
 struct reg {
 	bool checked;
-	struct ghost *ghost; /* it was deleted (ghost.h) */
+	struct ghost *ghost;	   /* it was deleted (ghost.h) */
+	struct checksum *checksum; /* that is being computed (checksum.h) */
 	bool has_path;
 	struct operand path;
 };

@@ -7,6 +7,7 @@
 
 #include "image/image.h"
 #include "lib/scripts.h"
+#include "resource/checksum.h"
 #include "resource/ghost.h"
 #include "resource/resource.h"
 #include "resource/sysv.h"
@@ -39,6 +40,9 @@ static int make_plan(struct plan *p)
 
 	for (part = parts; !ret && *part; part++)
 		ret = (*part)(p);
+	/* Every file is compared by now; the tasks are cloned from a tool without threads. */
+	checksums_free(p->run->checksums);
+	p->run->checksums = NULL;
 	return ret ? ret : plan_ok(p);
 }
 
@@ -160,6 +164,8 @@ int restore_run(struct run *run)
 	ret = load_resources(run, cp);
 	if (!ret)
 		ret = plan_and_execute(run, cp);
+	checksums_free(run->checksums);
+	run->checksums = NULL;
 	checkpoint_free(cp);
 	return ret;
 }

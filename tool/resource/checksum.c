@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "resource/checksum.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <search.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "lib/crc32c.h"
+
+#define THREADS 2
+#define PIECE	(128 * 1024) /* stays in the CPU's cache between read and checksum */
+/* Bytes further apart than this are read one by one. */
+#define FAR 4096
+/* Files that are open because they wait for a thread. */
+#define WAITING 64
+
+struct checksum {
+	uint64_t dev, ino, size;
+	enum checksum_extent extent;
+	uint32_t n;
+	int fd;	   /* our own */
+	int error; /* negative errno */
+	bool done;
+	uint32_t value;
+	struct checksum *next; /* in the queue */
+};
+
+struct checksums {
+	void *known; /* tsearch(3) */
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct checksum *first, **last;
+	unsigned int waiting;
+	pthread_t threads[THREADS];
+	unsigned int n_threads;
+	bool end;
+};
+
+/* --- computing -------------------------------------------------------------- */
+
+static ssize_t read_piece(int fd, uint8_t *buf, size_t len, uint64_t at)
+{
+	ssize_t n;
+
+	do
+		n = pread(fd, buf, len, at);
+	while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+/* The first @len bytes, or as many as there are. */
+static int sum_first(struct crc32c *crc, int fd, uint8_t *buf, uint64_t len)
+{
+	uint64_t at;
+	ssize_t n;
+
+	for (at = 0; at < len; at += n) {
+		n = read_piece(fd, buf, len - at < PIECE ? len - at : PIECE, at);
+		if (n <= 0)
+			return n;
+		crc32c_add(crc, buf, n);
+	}
+	return 0;
+}
+
+static int sum_period(struct crc32c *crc, int fd, uint8_t *buf, uint64_t size, uint32_t every)
+{
+	size_t piece = every > FAR ? 1 : PIECE / every * every, i, k;
+	uint64_t at;
+	ssize_t n;
+
+	for (at = 0; at<size; at += piece> 1 ? piece : every) {
+		n = read_piece(fd, buf, piece, at);
+		if (n <= 0)
+			return n;
+		for (i = 0, k = 0; i < (size_t)n; i += every)
+			buf[k++] = buf[i];
+		crc32c_add(crc, buf, k);
+		/* Less is the end: of a file on a disk nothing comes in parts. */
+		if ((size_t)n < piece)
+			break;
+	}
+	return 0;
+}
+
+static void compute(struct checksum *c, struct crc32c *crc, uint8_t *buf)
+{
+	crc32c_start(crc, false);
+	if (c->extent == CHECKSUM_PERIOD)
+		c->error = sum_period(crc, c->fd, buf, c->size, c->n);
+	else
+		c->error = sum_first(crc, c->fd, buf,
+				     c->extent == CHECKSUM_FIRST && c->n < c->size ? c->n
+										   : c->size);
+	c->value = crc32c_value(crc);
+	close(c->fd);
+	c->fd = -1;
+}
+
+/* --- the queue -------------------------------------------------------------- */
+
+/* With the lock held. */
+static struct checksum *take(struct checksums *s)
+{
+	struct checksum *c = s->first;
+
+	s->first = c->next;
+	if (!s->first)
+		s->last = &s->first;
+	s->waiting--;
+	return c;
+}
+
+static void *work(void *arg)
+{
+	struct crc32c *crc = malloc(sizeof(*crc));
+	uint8_t *buf = malloc(PIECE);
+	struct checksums *s = arg;
+	struct checksum *c;
+
+	pthread_mutex_lock(&s->lock);
+	while (!s->end) {
+		if (!s->first) {
+			pthread_cond_wait(&s->changed, &s->lock);
+			continue;
+		}
+		c = take(s);
+		pthread_mutex_unlock(&s->lock);
+		if (crc && buf)
+			compute(c, crc, buf);
+		else
+			c->error = -ENOMEM;
+		pthread_mutex_lock(&s->lock);
+		c->done = true;
+		pthread_cond_broadcast(&s->changed);
+	}
+	pthread_mutex_unlock(&s->lock);
+	free(buf);
+	free(crc);
+	return NULL;
+}
+
+struct checksums *checksums_new(void)
+{
+	struct checksums *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_cond_init(&s->changed, NULL);
+	s->last = &s->first;
+	return s;
+}
+
+/* Signals are for the thread that runs the rest. */
+static int start_thread(struct checksums *s)
+{
+	sigset_t all, old;
+	int ret;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	ret = pthread_create(&s->threads[s->n_threads], NULL, work, s);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	s->n_threads += !ret;
+	return -ret;
+}
+
+static void forget(void *p)
+{
+	struct checksum *c = p;
+
+	if (c->fd >= 0)
+		close(c->fd);
+	free(c);
+}
+
+void checksums_free(struct checksums *s)
+{
+	unsigned int i;
+
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	s->end = true;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+	for (i = 0; i < s->n_threads; i++)
+		pthread_join(s->threads[i], NULL);
+	tdestroy(s->known, forget);
+	pthread_cond_destroy(&s->changed);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+#define ORDER(a, b) ((a) < (b) ? -1 : (a) > (b))
+
+static int compare(const void *pa, const void *pb)
+{
+	const struct checksum *a = pa, *b = pb;
+
+	return ORDER(a->ino, b->ino)	    ?:
+	       ORDER(a->dev, b->dev)	    ?:
+	       ORDER(a->extent, b->extent) ?:
+	       ORDER(a->n, b->n);
+}
+
+static void put(struct checksums *s, struct checksum *c)
+{
+	pthread_mutex_lock(&s->lock);
+	while (s->waiting >= WAITING)
+		pthread_cond_wait(&s->changed, &s->lock);
+	*s->last = c;
+	s->last = &c->next;
+	s->waiting++;
+	pthread_cond_broadcast(&s->changed);
+	pthread_mutex_unlock(&s->lock);
+}
+
+struct checksum *checksum_want(struct checksums *s, int fd, const struct stat *st,
+			       enum checksum_extent extent, uint32_t n)
+{
+	struct checksum *c = calloc(1, sizeof(*c)), **found;
+
+	if (!c)
+		return NULL;
+	c->dev = st->st_dev;
+	c->ino = st->st_ino;
+	c->size = st->st_size;
+	c->extent = extent;
+	c->n = extent == CHECKSUM_FULL ? 0 : n;
+	c->fd = -1;
+	found = tsearch(c, &s->known, compare);
+	if (!found || *found != c) {
+		free(c);
+		return found ? *found : NULL;
+	}
+	c->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	if (c->fd < 0)
+		c->error = -errno;
+	else if (s->n_threads < THREADS && (c->error = start_thread(s)) && s->n_threads)
+		c->error = 0;
+	if (c->error)
+		c->done = true;
+	else
+		put(s, c);
+	return c;
+}
+
+int checksum_wait(struct checksums *s, struct checksum *c, uint32_t *ret)
+{
+	pthread_mutex_lock(&s->lock);
+	while (!c->done)
+		pthread_cond_wait(&s->changed, &s->lock);
+	pthread_mutex_unlock(&s->lock);
+	if (!c->error)
+		*ret = c->value;
+	return c->error;
+}
