@@ -132,10 +132,10 @@ const struct option_row option_rows[] = {
 	 .help = "Bring memory in when it is first touched."},
 
 	/* --- files --- */
-	{"file-locks", 'l', OPT_FLAG, .group = GROUP_FILES, .on = CMD_BOTH, AT(file_locks), LATER,
+	{"file-locks", 'l', OPT_FLAG, .group = GROUP_FILES, .on = CMD_BOTH, AT(file_locks),
 	 .help = "Dump and restore file locks; safe only if nobody outside the tree waits for "
 		 "them."},
-	{"link-remap", 0, OPT_FLAG, .group = GROUP_FILES, .on = CMD_BOTH, AT(link_remap), 
+	{"link-remap", 0, OPT_FLAG, .group = GROUP_FILES, .on = CMD_BOTH, AT(link_remap),
 	 .help = "Allow giving deleted files a temporary name beside the old one."},
 	{"ghost-limit", 0, OPT_SIZE, NEEDS("SIZE"), .group = GROUP_FILES, .on = CMD_BOTH,
 	 .acts = CMD_DUMPS, AT(ghost_limit), .preset = "1M",

@@ -13,7 +13,6 @@
 #include <string.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "dump/state.h"
@@ -137,20 +136,6 @@ static void probe_fs(struct fd_probe *p)
 		p->fstype = sfs.f_type;
 }
 
-static bool maybe_locked(const struct dump *d, const struct stat *st)
-{
-	const struct locked_file *f;
-
-	if (d->lock_list_incomplete)
-		return true;
-	/* By inode alone: st_dev is not the superblock's on every file system. */
-	vec_for_each (&d->locked, f) {
-		if (f->ino == st->st_ino)
-			return true;
-	}
-	return false;
-}
-
 /* What a descriptor needs on first sight only. */
 static int probe_new(struct dump *d, struct dump_task *dt, struct fd_probe *p, char **fdinfo)
 {
@@ -163,26 +148,15 @@ static int probe_new(struct dump *d, struct dump_task *dt, struct fd_probe *p, c
 		return fail(&d->run->err, ret, "task %d: read the name of descriptor %d", dt->pid,
 			    p->fd);
 	probe_fs(p);
-	if (p->link[0] == '/' && !maybe_locked(d, &p->st))
+	if (p->link[0] == '/')
 		return 0;
-	/* Kinds without a path tell of themselves in fdinfo; file locks are there as well. */
+	/* Kinds without a path tell of themselves in fdinfo. */
 	snprintf(path, sizeof(path), "fdinfo/%d", p->fd);
 	ret = proc_read_record(dt->procfd, path, fdinfo);
 	if (ret < 0)
 		return fail(&d->run->err, ret, "task %d: read %s", dt->pid, path);
 	p->fdinfo = *fdinfo;
 	return 0;
-}
-
-static int check_locks(struct dump *d, const struct fd_probe *p)
-{
-	char name[600];
-
-	if (!proc_field(p->fdinfo, "lock"))
-		return 0;
-	fail_text(&d->run->err, -EOPNOTSUPP, "%s holds file locks, which cannot be dumped yet",
-		  probe_name(p, name, sizeof(name)));
-	return fail_hint(&d->run->err, "release the lock before the dump");
 }
 
 static int collect_fd(struct dump *d, struct dump_task *dt, struct fd_probe *p, struct file **ret)
@@ -192,8 +166,6 @@ static int collect_fd(struct dump *d, struct dump_task *dt, struct fd_probe *p, 
 
 	p->fdinfo = "";
 	err = probe_new(d, dt, p, &fdinfo);
-	if (!err)
-		err = check_locks(d, p);
 	return err ? err : new_file(d, p, ret);
 }
 
@@ -229,6 +201,8 @@ static int add_fd(struct dump *d, struct dump_task *dt, struct fdtable *table, i
 		ret = fail(&d->run->err, -ENOMEM, "task %d: keep descriptor %d", dt->pid, fd);
 	if (!ret && !n->file)
 		ret = collect_fd(d, dt, &p, &n->file);
+	if (!ret)
+		ret = dump_locks(d, dt, &p, n->file);
 	if (p.local >= 0)
 		close(p.local);
 	if (ret)
@@ -283,31 +257,6 @@ int dump_fd_flags(struct dump *d, struct dump_task *dt)
 			table->fds.at[i].msg->flags = first++->ret & FD_CLOEXEC;
 	}
 	return 0;
-}
-
-/*
- * Files that somebody on this system holds a lock of; only their descriptors
- * are asked one by one. "1: POSIX  ADVISORY  WRITE 123 fe:01:4711 0 EOF"
- */
-void dump_look_for_locks(struct dump *d)
-{
-	_cleanup_free_ char *text = NULL;
-	unsigned int major, minor;
-	unsigned long long ino;
-	char *p;
-
-	if (proc_read(AT_FDCWD, "/proc/locks", &text) <= 0)
-		return;
-	for (p = text; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
-		struct locked_file f;
-
-		if (sscanf(p, "%*s %*s %*s %*s %*d %x:%x:%llu", &major, &minor, &ino) != 3)
-			continue;
-		f.dev = makedev(major, minor);
-		f.ino = ino;
-		if (vec_push(&d->locked, f))
-			d->lock_list_incomplete = true;
-	}
 }
 
 int dump_fds(struct dump *d, struct dump_task *dt)

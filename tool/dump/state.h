@@ -99,7 +99,9 @@ int dump_fds(struct dump *d, struct dump_task *dt);
 int dump_fs(struct dump *d, struct dump_task *dt);
 /* Flags of descriptors, asked by the stub in this task. */
 int dump_fd_flags(struct dump *d, struct dump_task *dt);
+/* File locks that show at this descriptor. (locks.c) */
 void dump_look_for_locks(struct dump *d);
+int dump_locks(struct dump *d, struct dump_task *dt, const struct fd_probe *p, struct file *f);
 /*
  * The entry for a file that is mapped or named by a path of /proc/PID, found
  * or made. @path is relative to dt->procfd ("exe", "cwd").

@@ -59,6 +59,7 @@ static void free_mm(struct mm *mm)
 void checkpoint_free(struct checkpoint *cp)
 {
 	struct sysv_segment *segment;
+	struct file_lock *lock;
 	struct fdtable **table;
 	struct task **t;
 	struct file **f;
@@ -82,6 +83,9 @@ void checkpoint_free(struct checkpoint *cp)
 	vec_for_each (&cp->sysv, segment)
 		free_message(segment->msg);
 	vec_free(&cp->sysv);
+	vec_for_each (&cp->locks, lock)
+		free_message(lock->msg);
+	vec_free(&cp->locks);
 	free_message(cp->inventory);
 	free_message(cp->seccomp);
 	free(cp);

@@ -52,6 +52,27 @@ static int get(struct loader *l, enum image_id id, uint64_t n, bool optional,
 	return code;
 }
 
+static int load_locks(struct run *run, struct checkpoint *cp)
+{
+	struct image_reader *r;
+	struct file_lock l = {0};
+	ProtobufCMessage *msg;
+	int ret = image_open(run->images_dirfd, IMG_FILE_LOCKS, 0, true, &run->err, &r);
+
+	if (ret)
+		return ret == -ENOENT && !run->err.code ? 0 : ret;
+	while ((ret = image_read(r, &msg)) == 1) {
+		l.msg = (FileLockEntry *)msg;
+		if (vec_push(&cp->locks, l)) {
+			protobuf_c_message_free_unpacked(msg, NULL);
+			ret = fail(&run->err, -ENOMEM, "image filelocks.img");
+			break;
+		}
+	}
+	image_reader_free(r);
+	return ret;
+}
+
 static int load_seccomp(struct loader *l)
 {
 	ProtobufCMessage *msg;
@@ -518,6 +539,8 @@ static int load(struct run *run, bool look, struct checkpoint **ret)
 	code = load_inventory(&l);
 	if (!code)
 		code = load_seccomp(&l);
+	if (!code)
+		code = load_locks(run, l.cp);
 	if (!code)
 		code = load_files(&l);
 	if (!code)

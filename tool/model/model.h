@@ -100,6 +100,14 @@ static inline bool task_is_zombie(const struct task *t)
 	return state == TASK_ZOMBIE || state == TASK_DEAD;
 }
 
+/* Kinds of file locks, as file_lock_entry.flag has them. */
+enum file_lock_kind { FILE_LOCK_POSIX = 1, FILE_LOCK_FLOCK = 2, FILE_LOCK_OFD = 4 };
+
+struct file_lock {
+	FileLockEntry *msg; /* filelocks.img */
+	struct file *file;  /* at dump: the description it was seen by */
+};
+
 /* A System V shared memory segment (resource/sysv.c). */
 struct sysv_segment {
 	IpcShmEntry *msg;
@@ -114,6 +122,7 @@ struct checkpoint {
 	VEC(struct file *) files;  /* ascending by id */
 	VEC(struct fdtable *) fdtables;
 	VEC(struct mm *) mms;
+	VEC(struct file_lock) locks;
 	VEC(struct sysv_segment) sysv; /* at restore */
 };
 

@@ -87,6 +87,22 @@ static int save_task(struct run *run, struct task *t)
 	return image_put(run->images_dirfd, IMG_FS, task_pid(t), &t->fs->base, &run->err);
 }
 
+static int save_locks(struct run *run, struct checkpoint *cp)
+{
+	struct image_writer *w;
+	struct file_lock *l;
+	int ret;
+
+	if (!cp->locks.n)
+		return 0;
+	ret = image_create(run->images_dirfd, IMG_FILE_LOCKS, 0, &run->err, &w);
+	if (ret)
+		return ret;
+	vec_for_each (&cp->locks, l)
+		image_write(w, &l->msg->base);
+	return image_close(w);
+}
+
 /* From here on the folder is a checkpoint, after a crash of the machine as well. */
 static int save_inventory(struct run *run, struct checkpoint *cp)
 {
@@ -134,6 +150,9 @@ int checkpoint_save(struct run *run, struct checkpoint *cp)
 		if (ret)
 			return ret;
 	}
+	ret = save_locks(run, cp);
+	if (ret)
+		return ret;
 	if (cp->seccomp) {
 		ret = image_put(run->images_dirfd, IMG_SECCOMP, 0, &cp->seccomp->base, &run->err);
 		if (ret)

@@ -50,6 +50,9 @@ void objects_free(struct objects *o);
 /* The rows of attributes[], and how each task ends. */
 int plan_attributes(struct plan *p);
 
+/* locks.c: PHASE_LAST. */
+int plan_locks(struct plan *p);
+
 /* layout.c: choose the hole, give every slot, step and byte its place. */
 int plan_layout(struct plan *p);
 /* The arena's contents, into @arena (arena_len bytes at p->arena_at in the tasks). */

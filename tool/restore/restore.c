@@ -31,9 +31,10 @@ static int load_resources(struct run *run, struct checkpoint *cp)
 static int make_plan(struct plan *p)
 {
 	static int (*const parts[])(struct plan *) = {
-		plan_read_self,	 plan_objects, plan_hole,   plan_service_fds, plan_tree,
-		plan_seed,	 plan_fds,     plan_memory, plan_fds_done,    plan_threads,
-		plan_attributes, plan_layout,  NULL,
+		plan_read_self, plan_objects, plan_hole,       plan_service_fds,
+		plan_tree,	plan_seed,    plan_fds,	       plan_memory,
+		plan_fds_done,	plan_threads, plan_attributes, plan_locks,
+		plan_layout,	NULL,
 	};
 	int (*const *part)(struct plan *);
 	int ret = image_chain_open(p->run, &p->chain);

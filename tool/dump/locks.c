@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * File locks, as /proc/PID/fdinfo/N shows them:
+ *
+ *	lock:	1: POSIX  ADVISORY  WRITE 123 fe:01:4711 5 14
+ *
+ * POSIX locks belong to a process and a file, flock and open file description
+ * locks to a description; every descriptor that leads there shows them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#include "dump/state.h"
+#include "lib/cleanup.h"
+
+/* Numbers of the image, and what the kernel calls them. */
+static const struct {
+	const char *name;
+	uint32_t flag;
+} kinds[] = {{"POSIX", FILE_LOCK_POSIX}, {"FLOCK", FILE_LOCK_FLOCK}, {"OFDLCK", FILE_LOCK_OFD}};
+
+/*
+ * Files that somebody on this system holds a lock of; only descriptors of those
+ * are asked. "1: POSIX  ADVISORY  WRITE 123 fe:01:4711 0 EOF"
+ */
+void dump_look_for_locks(struct dump *d)
+{
+	_cleanup_free_ char *text = NULL;
+	unsigned int major, minor;
+	unsigned long long ino;
+	char *p;
+
+	if (proc_read(AT_FDCWD, "/proc/locks", &text) <= 0)
+		return;
+	for (p = text; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
+		struct locked_file f;
+
+		if (sscanf(p, "%*s %*s %*s %*s %*d %x:%x:%llu", &major, &minor, &ino) != 3)
+			continue;
+		f.dev = makedev(major, minor);
+		f.ino = ino;
+		if (vec_push(&d->locked, f))
+			d->lock_list_incomplete = true;
+	}
+}
+
+static bool maybe_locked(const struct dump *d, const struct stat *st)
+{
+	const struct locked_file *f;
+
+	if (d->lock_list_incomplete)
+		return true;
+	/* By inode alone: st_dev is not the superblock's on every file system. */
+	vec_for_each (&d->locked, f) {
+		if (f->ino == st->st_ino)
+			return true;
+	}
+	return false;
+}
+
+static int refuse(struct dump *d, const struct fd_probe *p, const char *what, const char *hint)
+{
+	fail_text(&d->run->err, -EOPNOTSUPP, "task %d: descriptor %d holds %s", p->pid, p->fd,
+		  what);
+	return fail_hint(&d->run->err, "%s", hint);
+}
+
+/* The same lock by another descriptor? For all but POSIX the description decides. */
+static bool known(const struct dump *d, const FileLockEntry *e, const struct file *f)
+{
+	const struct file_lock *l;
+
+	vec_for_each (&d->cp->locks, l) {
+		if (l->msg->flag != e->flag || l->msg->type != e->type ||
+		    l->msg->start != e->start || l->msg->len != e->len)
+			continue;
+		if (l->file == f && (e->flag != FILE_LOCK_POSIX || l->msg->pid == e->pid))
+			return true;
+	}
+	return false;
+}
+
+static int add(struct dump *d, const FileLockEntry *like, struct file *f)
+{
+	struct file_lock l = {.file = f};
+
+	if (known(d, like, f))
+		return 0;
+	l.msg = malloc(sizeof(*l.msg));
+	if (!l.msg || vec_push(&d->cp->locks, l)) {
+		free(l.msg);
+		return fail(&d->run->err, -ENOMEM, "task %d: keep its file locks", like->pid);
+	}
+	*l.msg = *like;
+	return 0;
+}
+
+static int parse(struct dump *d, const struct fd_probe *p, const char *line, struct file *f)
+{
+	FileLockEntry e = FILE_LOCK_ENTRY__INIT;
+	char kind[16], mode[16], type[16], end[24];
+	unsigned long long start;
+	size_t i;
+
+	if (sscanf(line, "%*u: %15s %15s %15s %*d %*x:%*x:%*u %llu %23s", kind, mode, type, &start,
+		   end) != 5)
+		return refuse(d, p, "a lock that this version cannot read",
+			      "release it before the dump");
+	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (!strcmp(kinds[i].name, kind))
+			e.flag = kinds[i].flag;
+	}
+	if (!e.flag)
+		return refuse(d, p, "a lease, which cannot be dumped",
+			      "release it before the dump");
+	e.type = !strcmp(type, "WRITE") ? F_WRLCK : F_RDLCK;
+	e.pid = p->pid;
+	e.fd = p->fd;
+	e.start = start;
+	e.len = !strcmp(end, "EOF") ? 0 : strtoll(end, NULL, 10) - (int64_t)start + 1;
+	return add(d, &e, f);
+}
+
+int dump_locks(struct dump *d, struct dump_task *dt, const struct fd_probe *p, struct file *f)
+{
+	_cleanup_free_ char *text = NULL;
+	char path[32];
+	const char *line;
+	ssize_t n;
+	int ret = 0;
+
+	if (!maybe_locked(d, &p->st))
+		return 0;
+	snprintf(path, sizeof(path), "fdinfo/%d", p->fd);
+	n = proc_read(dt->procfd, path, &text);
+	if (n < 0)
+		return fail(&d->run->err, n, "task %d: read %s", dt->pid, path);
+	for (line = text; !ret && (line = proc_field(line, "lock")); line = strchr(line, '\n')) {
+		if (!d->run->opt.file_locks)
+			return refuse(
+				d, p, "a file lock",
+				"use --file-locks, here and at restore; safe only if nobody outside "
+				"of the tree waits for the lock");
+		ret = parse(d, p, line, f);
+		if (!strchr(line, '\n'))
+			break;
+	}
+	return ret;
+}
