@@ -129,6 +129,8 @@ static int dump_tasks(struct dump *d)
 	if (!ret)
 		ret = collect_all(d);
 	if (!ret)
+		ret = dump_caba(d);
+	if (!ret)
 		ret = dump_contents(d);
 	if (!ret)
 		ret = checkpoint_save(d->run, d->cp);

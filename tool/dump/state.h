@@ -91,6 +91,9 @@ int dump_kill(struct dump *d);
 /* Tree, namespaces, sharing: pstree and ids. Refuses what cannot be dumped. (tree.c) */
 int dump_tree(struct dump *d);
 
+/* What the process-tree monitor knows of the tasks, if it runs: caba.img. (caba.c) */
+int dump_caba(struct dump *d);
+
 /* Address space of one task: mm and vmas. (mm.c) */
 int dump_mm(struct dump *d, struct dump_task *dt);
 

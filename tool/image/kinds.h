@@ -99,4 +99,5 @@ IMAGE(STATS_RESTORE, "STATS", "stats-restore", 0x57093306, SERVICE, NONE, stats_
 IMAGE(IRMAP_CACHE, "IRMAP_CACHE", "irmap-cache", 0x57004059, SERVICE, NONE, irmap_cache_entry, false)
 IMAGE(MEMFD_SECRET, "MEMFD_SECRET", "memfd-secret.img", 0x53415331, COMMON, NONE, memfd_secret_inode_entry, false)
 IMAGE(SECRETMEM_PAGEMAP, "SECRETMEM_PAGEMAP", "pagemap-secretmem-%u.img", 0x53415332, COMMON, PAGEMAP, pagemap_entry, false)
+IMAGE(CABA, "CABA", "caba.img", 0x53415333, COMMON, NONE, caba_entry, false)
 /* clang-format on */

@@ -127,6 +127,9 @@ FEATURE(btf, "btf", SOME, "programs that fit any kernel (CO-RE)", "the monitor, 
 FEATURE(bpf_iter, "bpf_iter", SOME, "listing open files of all tasks at once",
 	"kcmp is asked for each pair in question, slower for many files")
 FEATURE(bpf_task_storage, "bpf_task_storage", SOME, "the process-tree monitor", "stasis monitor")
+FEATURE(bpf_events, "bpf_events", SOME, "the monitor: births, execs and deaths", "stasis monitor")
+FEATURE(bpf_functions, "bpf_functions", SOME, "the monitor: sessions, groups, parents at once",
+	"system call tracepoints do it, at a cost for every system call")
 
 /* --- proposed --- */
 FEATURE(cpuid_faulting, "cpuid_faulting", SOME, "CPUID override (a property of the CPU)",
