@@ -33,4 +33,7 @@ struct file_state {
 	unsigned int n_takes;
 };
 
+/* PHASE_FILES of the first task that has a table. */
+int plan_table(struct plan *p, struct task *t);
+
 #endif

@@ -168,7 +168,9 @@ struct space {
 	struct plan_slot *slot;
 	struct mm *mm;
 	stored_vec extents;
-	size_t next;  /* first extent that is not before the vma at hand */
+	size_t next;		  /* first extent that is not before the vma at hand */
+	const VmaEntry *old_vdso; /* of another kernel; kept and redirected */
+	struct vdso_symbols old_symbols;
 	bool *in_run; /* by vma: mapped readable and writable together with its neighbours */
 	/* The mapped file that is open. */
 	struct file *file;
@@ -176,9 +178,10 @@ struct space {
 	struct operand fd;
 };
 
-static bool is_special(const VmaEntry *v)
+/* Not mapped by us: the kernel's own, unless the vDSO is that of another kernel. */
+static bool is_special(const struct space *s, const VmaEntry *v)
 {
-	return v->status & (VMA_VSYSCALL | VMA_VDSO | VMA_VVAR);
+	return v->status & (VMA_VSYSCALL | VMA_VVAR) || (v->status & VMA_VDSO && v != s->old_vdso);
 }
 
 /* Does the checkpoint hold contents for this mapping? Called in address order. */
@@ -311,7 +314,7 @@ static bool was_writable(struct space *s, const VmaEntry *v)
 
 static bool can_run(struct space *s, const VmaEntry *v)
 {
-	return v->status & VMA_ANON_PRIVATE && !is_special(v) &&
+	return v->status & VMA_ANON_PRIVATE && !is_special(s, v) &&
 	       !(v->flags & (MAP_GROWSDOWN | MAP_HUGETLB)) && was_writable(s, v);
 }
 
@@ -363,7 +366,7 @@ static int plan_mappings(struct space *s)
 		int prot = v->prot;
 
 		n = 1;
-		if (is_special(v) || (v->status & VMA_GUARD))
+		if (is_special(s, v) || (v->status & VMA_GUARD))
 			continue;
 		ret = refuse_kind(s, v);
 		if (ret)
@@ -409,7 +412,7 @@ static int plan_contents(struct space *s)
 						 "the checkpoint is damaged; dump again");
 			}
 			to = vma->msg->end < stop ? vma->msg->end : stop;
-			if (!is_special(vma->msg) &&
+			if (!is_special(s, vma->msg) &&
 			    vec_push(&pieces,
 				     ((struct stored){.start = at,
 						      .len = to - at,
@@ -447,7 +450,7 @@ static void plan_finish_mappings(struct space *s)
 	vec_for_each (&s->mm->vmas, vma) {
 		const VmaEntry *v = vma->msg;
 
-		if (is_special(v))
+		if (is_special(s, v))
 			continue;
 		if (v->status & VMA_GUARD) {
 			plan_call(s->p, s->slot, "guard region at %#lx", v->start, __NR_madvise,
@@ -544,11 +547,13 @@ static int plan_space(struct plan *p, struct mm *mm)
 		return fail(&p->run->err, -ENOMEM, "restore plan");
 	ret = pagemap_load(p->run, &p->chain, IMG_PAGEMAP, task_pid(mm->owner), false, &s.extents);
 	if (!ret)
-		ret = plan_vdso(p, s.slot, mm);
+		ret = plan_vdso(p, s.slot, mm, &s.extents, &s.old_vdso, &s.old_symbols);
 	if (!ret)
 		ret = plan_mappings(&s);
 	if (!ret)
 		ret = plan_contents(&s);
+	if (!ret && s.old_vdso)
+		ret = plan_redirect_vdso(p, s.slot, s.old_vdso, &s.old_symbols);
 	if (!ret) {
 		plan_finish_mappings(&s);
 		ret = plan_mm_fields(&s);

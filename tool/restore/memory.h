@@ -6,6 +6,7 @@
 #include "mem/pagemap.h"
 #include "mem/vma.h"
 #include "restore/planner.h"
+#include "restore/vdso_elf.h"
 
 /* Populate [start, start + len), if that pays. */
 void plan_populate(struct plan *p, struct plan_slot *slot, uint64_t start, uint64_t len);
@@ -44,6 +45,14 @@ void plan_move_vdso(struct plan *p, struct plan_slot *slot, uint64_t from, uint6
 int plan_hole(struct plan *p);
 
 /* vdso.c: bring the vDSO to where the task had it. */
-int plan_vdso(struct plan *p, struct plan_slot *slot, struct mm *mm);
+/*
+ * Or, if the checkpoint is from a kernel with another one, leave it parked:
+ * then *ret_old is the old one's mapping, which is to be filled like any other
+ * and redirected by plan_redirect_vdso().
+ */
+int plan_vdso(struct plan *p, struct plan_slot *slot, struct mm *mm, const stored_vec *extents,
+	      const VmaEntry **ret_old, struct vdso_symbols *old);
+int plan_redirect_vdso(struct plan *p, struct plan_slot *slot, const VmaEntry *text,
+		       const struct vdso_symbols *old);
 
 #endif
