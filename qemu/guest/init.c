@@ -308,6 +308,7 @@ static void mount_rest(void)
 	(void)!symlink("/proc/self/fd/2", "/dev/stderr");
 	make_dirs("/run/lock");
 	make_dirs("/run/stasis");
+	mkdir("/run/root", 0700);
 	make_dirs("/tmp");
 	chmod("/tmp", 01777);
 }

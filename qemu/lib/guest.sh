@@ -82,12 +82,14 @@ guest_initrd() {
 
 # guest_orders DIR COMMAND...: appends to the initramfs what init is to do.
 guest_orders() {
-	local dir=$1 size share
+	local dir=$1 size share home=/root
 
 	shift
+	# What this user may not read here cannot be read in the guest either, not even by its root.
+	[ "$(id -u)" = 0 ] || home=/run/root
 	mkdir -p "$dir/cpio/vm"
 	printf '%s\0' "$@" >"$dir/cpio/vm/argv"
-	printf '%s\0' PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root LOGNAME=root \
+	printf '%s\0' PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=$home USER=root LOGNAME=root \
 		SHELL=/bin/bash LANG=C.UTF-8 TERM="${TERM:-dumb}" STASIS_VM=1 "${boot_env[@]}" >"$dir/cpio/vm/env"
 	{
 		printf 'cwd %s\ntimeout %s\n' "$PWD" "$boot_timeout"
