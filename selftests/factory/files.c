@@ -158,7 +158,9 @@ KIND(deleted_shared, "one deleted file by several descriptions and tasks")
 	CHECK_EQ(c, 'Z');
 }
 
-KIND(deleted_name_taken, "a deleted file whose name another file has now", .lost = "fd pipe")
+/* The name that the kernel shows for it is another then: nobody's file is moved out of the way. */
+KIND(deleted_name_taken, "a deleted file whose name another file has now", .lost = "fd pipe",
+     .moves = "fd")
 {
 	int old = make_file("name", 100, O_RDWR | O_CLOEXEC), new;
 	struct stat a, b;

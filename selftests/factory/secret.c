@@ -117,7 +117,11 @@ static void secret_child(void *arg)
 	fill(s->at + PAGE, PAGE, 2);
 }
 
-KIND(secret_shared, "secret memory shared between processes", WHY)
+/*
+ * Secret memory is locked where it is mapped (secretmem_mmap()), munlock() leaves it so, and
+ * only fork() takes the mark away: a child's mapping that is mapped anew is locked.
+ */
+KIND(secret_shared, "secret memory shared between processes", WHY, .moves = "map status.VmLck")
 {
 	int fd = secret_fd(4 * PAGE, 0);
 	struct secret_share s = {gate_make(), MUST(mmap(NULL, 4 * PAGE, RW, MAP_SHARED, fd, 0))};

@@ -368,18 +368,21 @@ KIND(clone_fs, "two tasks with one cwd, root and umask (CLONE_FS)",
 	CHECK_EQ(umask(0), 071);
 }
 
-KIND(clone_sighand, "processes with one memory and one table of signal actions",
-     .no_criu = "CRIU refuses processes that share memory")
+static int share_all(void *arg)
 {
-	pid_t pid = MUST(raw_clone(CLONE_VM | CLONE_SIGHAND | CLONE_VFORK | SIGCHLD));
+	tell_ready();
+	hold_peer();
+	_exit(differences() ? 1 : 0);
+}
+
+KIND(clone_sighand, "processes with one memory and one table of signal actions",
+     .no_criu = "CRIU refuses processes that share memory", .later = "shared address spaces")
+{
+	static char stack[65536] __attribute__((aligned(16)));
 
 	/* The parent sleeps in its clone until the child is through. */
-	if (pid == 0) {
-		tell_ready();
-		hold_peer();
-		_exit(differences() ? 1 : 0);
-	}
-	reap_good(pid);
+	reap_good(MUST(clone(share_all, stack + sizeof(stack),
+			     CLONE_VM | CLONE_SIGHAND | CLONE_VFORK | SIGCHLD, NULL)));
 }
 
 KIND(exit_signal, "a child that tells of its end by SIGUSR1",
