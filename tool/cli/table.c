@@ -139,10 +139,10 @@ const struct option_row option_rows[] = {
 	 .help = "Allow giving deleted files a temporary name beside the old one."},
 	{"ghost-limit", 0, OPT_SIZE, NEEDS("SIZE"), .group = GROUP_FILES, .on = CMD_BOTH,
 	 .acts = CMD_DUMPS, AT(ghost_limit), .preset = "1M",
-	 .help = "The largest deleted file that is carried in the images; K, M and G are "
-		 "understood."},
+	 .help = "The most that a deleted file may use on its disk (not its length) to be carried in "
+		 "the images; K, M and G are understood."},
 	{"ghost-fiemap", 0, OPT_FLAG, .group = GROUP_FILES, .on = CMD_DUMPS, AT(ghost_fiemap),
-	 LATER, .help = "Find the data of sparse deleted files by FIEMAP."},
+	 .help = "Find the data of sparse deleted files by FIEMAP instead of SEEK_DATA."},
 	{"file-validation", 0, OPT_CHOICE, NEEDS("MODE"), .group = GROUP_FILES, .on = CMD_BOTH,
 	 AT(file_validation), .preset = "buildid",
 	 .choices = "buildid|checksum-full|checksum|checksum-period|filesize",

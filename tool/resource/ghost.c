@@ -16,6 +16,7 @@
 #include "lib/cleanup.h"
 #include "lib/run.h"
 #include "resource/reg.h"
+#include "resource/xattr.h"
 
 #define COPY_CHUNK (1u << 16)
 
@@ -66,10 +67,35 @@ void ghost_put(struct ghost *g)
 
 /* --- loading ------------------------------------------------------------ */
 
+/*
+ * How much of @name is taken: all of it by another file, or the beginning by
+ * something that is no folder. 0: it is free.
+ */
+static size_t taken(const char *name)
+{
+	char part[PATH_MAX];
+	const char *slash;
+	struct stat st;
+	size_t len;
+
+	for (slash = strchr(name + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		len = slash - name;
+		if (len >= sizeof(part))
+			return 0;
+		memcpy(part, name, len);
+		part[len] = 0;
+		if (stat(part, &st))
+			return 0;
+		if (!S_ISDIR(st.st_mode))
+			return len;
+	}
+	return lstat(name, &st) ? 0 : strlen(name);
+}
+
 static int add_alias(struct ghost *g, const char *name, uint32_t id)
 {
 	struct alias *a;
-	struct stat st;
+	size_t len;
 
 	vec_for_each (&g->aliases, a)
 		if (!strcmp(a->name, name))
@@ -79,7 +105,8 @@ static int add_alias(struct ghost *g, const char *name, uint32_t id)
 		return -ENOMEM;
 	a->name = name;
 	/* Another file has the name now: it stays untouched, the ghost gets one beside it. */
-	if (!lstat(name, &st) && asprintf(&a->path, "%s.stasis-%x", name, id) < 0) {
+	len = taken(name);
+	if (len && asprintf(&a->path, "%.*s.stasis-%x", (int)len, name, id) < 0) {
 		a->path = NULL;
 		return -ENOMEM;
 	}
@@ -168,33 +195,38 @@ int ghosts_load(struct run *run, struct checkpoint *cp)
 
 /* --- making ------------------------------------------------------------- */
 
-static int copy_bytes(struct run *run, struct image_reader *r, int fd, uint64_t at, uint64_t len)
+static int write_at(int fd, const uint8_t *buf, size_t len, uint64_t at)
 {
-	_cleanup_free_ uint8_t *buf = malloc(COPY_CHUNK);
-	int ret;
+	size_t done;
+	ssize_t n;
 
-	if (!buf)
-		return fail(&run->err, -ENOMEM, "contents of a deleted file");
-	while (len) {
-		size_t n = len < COPY_CHUNK ? len : COPY_CHUNK, done = 0;
-
-		ret = image_read_raw(r, buf, n);
-		if (ret)
-			return ret;
-		while (done < n) {
-			ssize_t w = pwrite(fd, buf + done, n - done, at + done);
-
-			if (w < 0)
-				return fail(&run->err, -errno, "contents of a deleted file");
-			done += w;
-		}
-		at += n;
-		len -= n;
+	for (done = 0; done < len; done += n) {
+		n = pwrite(fd, buf + done, len - done, at + done);
+		if (n < 0)
+			return -errno;
 	}
 	return 0;
 }
 
-static int copy_chunks(struct run *run, struct image_reader *r, int fd)
+static int copy_bytes(struct run *run, struct image_reader *r, int fd, uint8_t *buf, uint64_t at,
+		      uint64_t len)
+{
+	int ret = 0;
+	size_t n;
+
+	for (; !ret && len; at += n, len -= n) {
+		n = len < COPY_CHUNK ? len : COPY_CHUNK;
+		ret = image_read_raw(r, buf, n);
+		if (ret)
+			return ret;
+		ret = write_at(fd, buf, n, at);
+		if (ret)
+			fail(&run->err, ret, "contents of a deleted file, at %lu", at);
+	}
+	return ret;
+}
+
+static int copy_chunks(struct run *run, struct image_reader *r, int fd, uint8_t *buf)
 {
 	ProtobufCMessage *msg;
 	int ret;
@@ -206,11 +238,24 @@ static int copy_chunks(struct run *run, struct image_reader *r, int fd)
 		protobuf_c_message_free_unpacked(msg, NULL);
 		if (off > INT64_MAX || len > INT64_MAX - off)
 			return fail_text(&run->err, -EBADMSG, "image ghost-file: wild chunk");
-		ret = copy_bytes(run, r, fd, off, len);
+		ret = copy_bytes(run, r, fd, buf, off, len);
 		if (ret)
 			return ret;
 	}
 	return ret;
+}
+
+static int fill_regular(struct run *run, struct image_reader *r, const GhostFileEntry *e, int fd,
+			const char *path)
+{
+	_cleanup_free_ uint8_t *buf = malloc(COPY_CHUNK);
+
+	if (!buf)
+		return fail(&run->err, -ENOMEM, "contents of deleted file %s", path);
+	if (e->has_size && ftruncate(fd, e->size))
+		return fail(&run->err, -errno, "deleted file %s, %lu bytes long", path, e->size);
+	return e->has_chunks && e->chunks ? copy_chunks(run, r, fd, buf)
+					  : copy_bytes(run, r, fd, buf, 0, image_left(r));
 }
 
 static int make_regular(struct run *run, struct image_reader *r, const GhostFileEntry *e,
@@ -221,12 +266,7 @@ static int make_regular(struct run *run, struct image_reader *r, const GhostFile
 
 	if (fd < 0)
 		return fail(&run->err, -errno, "deleted file %s", path);
-	if (e->has_size && ftruncate(fd, e->size))
-		ret = fail(&run->err, -errno, "deleted file %s", path);
-	else if (e->has_chunks && e->chunks)
-		ret = copy_chunks(run, r, fd);
-	else
-		ret = copy_bytes(run, r, fd, 0, image_left(r));
+	ret = fill_regular(run, r, e, fd, path);
 	if (ret)
 		unlink(path);
 	return ret;
@@ -244,8 +284,12 @@ static int make_node(struct run *run, struct image_reader *r, const GhostFileEnt
 		ret = mkdir(path, 0700);
 		break;
 	case S_IFLNK:
-		ret = e->symlnk_target ? symlink(e->symlnk_target, path) : -1;
+		if (!e->symlnk_target)
+			return fail_text(&run->err, -EBADMSG, "deleted symlink %s: no target",
+					 path);
+		ret = symlink(e->symlnk_target, path);
 		break;
+	case S_IFSOCK:
 	case S_IFIFO:
 	case S_IFCHR:
 	case S_IFBLK:
@@ -257,18 +301,30 @@ static int make_node(struct run *run, struct image_reader *r, const GhostFileEnt
 	return ret ? fail(&run->err, -errno, "deleted file %s", path) : 0;
 }
 
+static struct timespec time_of(const Timeval *t, bool exact, uint32_t nsec)
+{
+	if (!t)
+		return (struct timespec){.tv_nsec = UTIME_OMIT};
+	return (struct timespec){t->tv_sec, exact && nsec < 1000000000 ? nsec : t->tv_usec * 1000};
+}
+
 static int set_attributes(struct run *run, const GhostFileEntry *e, const char *path)
 {
-	struct timespec times[2] = {{.tv_nsec = UTIME_OMIT}, {.tv_nsec = UTIME_OMIT}};
+	struct timespec times[2] = {time_of(e->atim, e->has_atim_nsec, e->atim_nsec),
+				    time_of(e->mtim, e->has_mtim_nsec, e->mtim_nsec)};
+	const char *name = "";
+	int ret;
 
-	if (e->atim)
-		times[0] = (struct timespec){e->atim->tv_sec, e->atim->tv_usec * 1000};
-	if (e->mtim)
-		times[1] = (struct timespec){e->mtim->tv_sec, e->mtim->tv_usec * 1000};
+	/* A new owner costs a file its capabilities: they come after. */
 	if (fchownat(AT_FDCWD, path, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) ||
-	    ((e->mode & S_IFMT) != S_IFLNK && chmod(path, e->mode & 07777)) ||
-	    utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW))
-		return fail(&run->err, -errno, "owner, mode and times of deleted file %s", path);
+	    ((e->mode & S_IFMT) != S_IFLNK && chmod(path, e->mode & 07777)))
+		return fail(&run->err, -errno, "owner and mode of deleted file %s", path);
+	ret = xattrs_write(path, e, &name);
+	if (ret)
+		return fail(&run->err, ret, "extended attribute '%s' of deleted file %s", name,
+			    path);
+	if (utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW))
+		return fail(&run->err, -errno, "times of deleted file %s", path);
 	return 0;
 }
 
