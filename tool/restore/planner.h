@@ -14,6 +14,7 @@ struct plan_task {
 	pid_t now_pgid;		    /* group at the end of PHASE_BIRTH */
 	struct task *born_of;	    /* whose program clones it, if not the parent's */
 	struct operand born_word;   /* then: signalled when it is there */
+	bool adopts;		    /* tasks that others make fall to it */
 	bool helper_born;	    /* by a helper that stands for a dead leader */
 	VEC(struct task *) others;  /* tasks whose born_of this is */
 	uint64_t vdso;		    /* where its [vdso] is at the end */

@@ -158,8 +158,7 @@ static int find_other_birth(struct plan *p, struct task *t)
 		pt->helper_born = true;
 		return 0;
 	}
-	if (leader != t && is_below(leader, t->parent) && !is_below(leader, t) &&
-	    !task_is_zombie(leader)) {
+	if (leader != t && is_below(leader, t->parent) && !is_below(leader, t)) {
 		pt->born_of = leader;
 		pt->now_pgid = pt->born_sid;
 		return vec_push(&plan_task(leader)->others, t)
@@ -290,6 +289,11 @@ static void plan_births_for_others(struct plan *p, struct task *t)
 	struct operand pid;
 
 	vec_for_each (&plan_task(t)->others, other) {
+		/* One that dies is its own helper. */
+		if (task_is_zombie(t)) {
+			clone_task(p, slot, *other, 0);
+			continue;
+		}
 		helper = plan_slot_new(p, SLOT_HELPER, t, NULL, 0);
 		if (!helper)
 			return;
@@ -344,16 +348,10 @@ static int plan_birth(struct plan *p, struct task *t)
 	plan_dead_leaders(p, t);
 	plan_births_for_others(p, t);
 	/* Those that tasks further down make for this one. */
-	vec_for_each (&t->children, c) {
-		struct plan_task *ct = plan_task(*c);
-
-		if (!ct->born_of)
-			continue;
-		ct->born_word = plan_word(p);
-		plan_await(p, slot, ct->born_word, 1, "wait until task %ld is born", task_pid(*c));
-	}
-	if (adopts)
-		subreaper(p, slot, 0);
+	vec_for_each (&t->children, c)
+		if (plan_task(*c)->born_of)
+			plan_task(*c)->born_word = plan_word(p);
+	pt->adopts = adopts;
 	return plan_ok(p);
 }
 
@@ -460,7 +458,7 @@ static int plan_groups(struct plan *p)
 /* The end of those that do not live on. */
 static void plan_deaths(struct plan *p)
 {
-	struct task **it;
+	struct task **it, **other;
 
 	vec_for_each (&p->cp->tasks, it) {
 		uint32_t code = task_core(*it)->tc->exit_code;
@@ -490,6 +488,27 @@ static void plan_deaths(struct plan *p)
 		plan_call_flags(p, parent, "wait until %ld is a zombie", task_pid(*it), __NR_waitid,
 				STUB_RETRY, imm(P_PID), imm(task_pid(*it)), imm(0),
 				imm(WEXITED | WNOWAIT), imm(0));
+		vec_for_each (&plan_task(*it)->others, other)
+			plan_signal(p, parent, plan_task(*other)->born_word, 1);
+	}
+}
+
+/* Adopters wait for the tasks that others make for them; then they adopt no more. */
+static void plan_adoptions(struct plan *p)
+{
+	struct task **it, **c;
+
+	vec_for_each (&p->cp->tasks, it) {
+		struct plan_slot *slot = plan_task(*it)->slot;
+
+		if (!plan_task(*it)->adopts)
+			continue;
+		slot->phase = PHASE_THREADS;
+		vec_for_each (&(*it)->children, c)
+			if (plan_task(*c)->born_of)
+				plan_await(p, slot, plan_task(*c)->born_word, 1,
+					   "wait until task %ld is born", task_pid(*c));
+		subreaper(p, slot, 0);
 	}
 }
 
@@ -511,7 +530,9 @@ int plan_tree(struct plan *p)
 			ret = plan_birth(p, p->cp->tasks.at[i]);
 	if (!ret)
 		ret = plan_groups(p);
-	if (!ret)
+	if (!ret) {
 		plan_deaths(p);
+		plan_adoptions(p);
+	}
 	return ret ? ret : plan_ok(p);
 }
