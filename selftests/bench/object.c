@@ -53,7 +53,8 @@ static void tick(struct ticks *t)
 static void make_memory(long mib)
 {
 	size_t size = (size_t)mib << 20;
-	uint64_t *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t *at = mmap(NULL, size ?: 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+			    -1, 0);
 	uint64_t x = 88172645463325252ull;
 
 	if (at == MAP_FAILED)
