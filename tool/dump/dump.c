@@ -155,6 +155,7 @@ int dump_run(struct run *run)
 	d.cp = checkpoint_new();
 	if (!d.cp)
 		return fail(&run->err, -ENOMEM, "start a checkpoint");
+	d.cp->list_images = true;
 	d.collect.run = run;
 	d.collect.cp = d.cp;
 	ret = dump_tasks(&d);

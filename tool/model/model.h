@@ -116,6 +116,7 @@ struct sysv_segment {
 
 struct checkpoint {
 	InventoryEntry *inventory;
+	bool list_images;	   /* at dump: note every image of the folder in the inventory */
 	SeccompEntry *seccomp;	   /* seccomp.img; NULL: no task has filters */
 	VEC(struct task *) tasks;  /* parents before children; [0] is the root */
 	VEC(struct task *) by_pid; /* the same, ascending by pid */
