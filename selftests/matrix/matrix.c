@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/engine.h"
@@ -30,6 +31,8 @@ struct matrix {
 	struct row *rows;
 	int n_rows;
 	bool keep;
+	uint64_t seed; /* of kinds that are random */
+	int repeat;
 	FILE *decoder_in, *decoder_out; /* NULL: images are not decoded */
 	int failed;
 	int nth;
@@ -254,6 +257,21 @@ static void print_verdict(struct matrix *m, const struct row *row, enum verdict 
 	free(copy);
 }
 
+static void run_once(struct matrix *m, const struct row *row, int nth)
+{
+	struct text why = {};
+	enum verdict v;
+	char seed[32];
+
+	snprintf(seed, sizeof(seed), "%lu", (unsigned long)m->seed + nth);
+	setenv("FACTORY_SEED", seed, 1);
+	v = run_row(m, row, &why);
+	if (v == FAIL && !strncmp(row->name, "random", 6))
+		text_add(&why, "seed %s\n", seed);
+	print_verdict(m, row, v, &why);
+	text_free(&why);
+}
+
 static void start_decoder(struct matrix *m)
 {
 	char command[4096];
@@ -292,13 +310,15 @@ static int usage(int status)
 	     "Take kinds of the object factory (all, or those that match a pattern) through a dump\n"
 	     "and a restore; DUMP and RESTORE are stasis or criu.\n"
 	     "  --keep  leave the folders of failed kinds where they are\n"
-	     "  --crit  decode every image with pycriu");
+	     "  --crit  decode every image with pycriu\n"
+	     "  --repeat=N  all of them N times\n"
+	     "  --seed=N    for random kinds, one more with each time (0: from the clock)");
 	return status;
 }
 
 int main(int argc, char **argv)
 {
-	struct matrix m = {};
+	struct matrix m = {.seed = 1, .repeat = 1};
 	bool crit = false;
 
 	for (; argc > 1 && !strncmp(argv[1], "--", 2); argc--, argv++) {
@@ -306,6 +326,10 @@ int main(int argc, char **argv)
 			m.keep = true;
 		else if (!strcmp(argv[1], "--crit"))
 			crit = true;
+		else if (!strncmp(argv[1], "--repeat=", 9))
+			m.repeat = atoi(argv[1] + 9);
+		else if (!strncmp(argv[1], "--seed=", 7))
+			m.seed = strtoull(argv[1] + 7, NULL, 0) ?: (uint64_t)time(NULL);
 		else
 			return usage(strcmp(argv[1], "--help") ? 2 : 0);
 	}
@@ -324,13 +348,9 @@ int main(int argc, char **argv)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	read_rows(&m, argv + 3);
 	qsort(m.rows, m.n_rows, sizeof(*m.rows), by_name);
-	printf("TAP version 13\n1..%d\n", m.n_rows);
-	for (int i = 0; i < m.n_rows; i++) {
-		struct text why = {};
-		enum verdict v = run_row(&m, &m.rows[i], &why);
-
-		print_verdict(&m, &m.rows[i], v, &why);
-		text_free(&why);
-	}
+	printf("TAP version 13\n1..%d\n# first seed %lu\n", m.n_rows * m.repeat,
+	       (unsigned long)m.seed);
+	for (int i = 0; i < m.n_rows * m.repeat; i++)
+		run_once(&m, &m.rows[i % m.n_rows], i / m.n_rows);
 	return m.failed ? 1 : 0;
 }
