@@ -33,6 +33,11 @@ int plan_tree(struct plan *p);
 struct operand plan_clone(struct plan *p, struct plan_slot *slot, const char *why,
 			  struct plan_slot *child, uint64_t flags, int exit_signal);
 
+void plan_subreaper(struct plan *p, struct plan_slot *slot, int on);
+/* deaths.c: zombies end, their parents see it; tasks are where they belong. */
+void plan_deaths(struct plan *p);
+void plan_adoptions(struct plan *p);
+
 /* seed.c: PHASE_SEED. */
 int plan_seed(struct plan *p);
 /* threads.c: PHASE_THREADS. */

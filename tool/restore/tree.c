@@ -14,7 +14,6 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "restore/planner.h"
@@ -198,6 +197,24 @@ static int find_births(struct plan *p)
 	return 0;
 }
 
+/* Nobody can be made by somebody whom he has to make first; images might say so. */
+static int check_births(struct plan *p)
+{
+	struct task **it, *t;
+
+	vec_for_each (&p->cp->tasks, it) {
+		size_t n = 0;
+
+		for (t = *it; t; t = plan_task(t)->born_of)
+			if (n++ > p->cp->tasks.n)
+				return fail_text(&p->run->err, -EBADMSG,
+						 "image pstree.img: the sessions of task %d and "
+						 "others have no beginning",
+						 task_pid(*it));
+	}
+	return 0;
+}
+
 /* --- births ------------------------------------------------------------- */
 
 static const TaskKobjIdsEntry *ids(const struct task *t)
@@ -232,7 +249,7 @@ static void clone_task(struct plan *p, struct plan_slot *maker, struct task *t, 
 	plan_clone(p, maker, "create task %ld", plan_task(t)->slot, flags, exit_signal);
 }
 
-static void subreaper(struct plan *p, struct plan_slot *slot, int on)
+void plan_subreaper(struct plan *p, struct plan_slot *slot, int on)
 {
 	plan_call(p, slot,
 		  on ? "adopt tasks that helpers leave behind" : "the adopted tasks are here", 0,
@@ -334,7 +351,7 @@ static int plan_birth(struct plan *p, struct task *t)
 	vec_for_each (&t->children, c)
 		adopts += plan_task(*c)->born_of || plan_task(*c)->helper_born;
 	if (adopts)
-		subreaper(p, slot, 1);
+		plan_subreaper(p, slot, 1);
 	if (!is_leader(t) && pt->pgid == task_pid(t) && pt->now_pgid != pt->pgid) {
 		plan_call(p, slot, "lead group %ld", pt->pgid, __NR_setpgid, imm(0), imm(0));
 		pt->now_pgid = pt->pgid;
@@ -455,63 +472,6 @@ static int plan_groups(struct plan *p)
 	return plan_ok(p);
 }
 
-/* The end of those that do not live on. */
-static void plan_deaths(struct plan *p)
-{
-	struct task **it, **other;
-
-	vec_for_each (&p->cp->tasks, it) {
-		uint32_t code = task_core(*it)->tc->exit_code;
-		struct plan_slot *slot = plan_task(*it)->slot, *parent;
-
-		if (!task_is_zombie(*it))
-			continue;
-		slot->phase = PHASE_GROUPS;
-		plan_call(p, slot, "name", 0, __NR_prctl, imm(PR_SET_NAME),
-			  plan_string(p, task_core(*it)->tc->comm));
-		if (code & 0x7f) {
-			struct rlimit64 none = {0, 0};
-
-			plan_call(p, slot, "leave no core file", 0, __NR_prlimit64, imm(0),
-				  imm(RLIMIT_CORE), plan_data(p, &none, sizeof(none)), imm(0));
-			plan_call(p, slot, "let signals through", 0, __NR_rt_sigprocmask,
-				  imm(SIG_SETMASK), plan_data(p, NULL, 8), imm(0), imm(8));
-			plan_call(p, slot, "die of signal %ld", code & 0x7f, __NR_kill,
-				  imm(task_pid(*it)), imm(code & 0x7f));
-		}
-		plan_call(p, slot, "exit", code >> 8 & 0xff, __NR_exit_group,
-			  imm(code >> 8 & 0xff));
-		if (!(*it)->parent)
-			continue;
-		parent = plan_task((*it)->parent)->slot;
-		parent->phase = PHASE_THREADS;
-		plan_call_flags(p, parent, "wait until %ld is a zombie", task_pid(*it), __NR_waitid,
-				STUB_RETRY, imm(P_PID), imm(task_pid(*it)), imm(0),
-				imm(WEXITED | WNOWAIT), imm(0));
-		vec_for_each (&plan_task(*it)->others, other)
-			plan_signal(p, parent, plan_task(*other)->born_word, 1);
-	}
-}
-
-/* Adopters wait for the tasks that others make for them; then they adopt no more. */
-static void plan_adoptions(struct plan *p)
-{
-	struct task **it, **c;
-
-	vec_for_each (&p->cp->tasks, it) {
-		struct plan_slot *slot = plan_task(*it)->slot;
-
-		if (!plan_task(*it)->adopts)
-			continue;
-		slot->phase = PHASE_THREADS;
-		vec_for_each (&(*it)->children, c)
-			if (plan_task(*c)->born_of)
-				plan_await(p, slot, plan_task(*c)->born_word, 1,
-					   "wait until task %ld is born", task_pid(*c));
-		subreaper(p, slot, 0);
-	}
-}
-
 int plan_tree(struct plan *p)
 {
 	struct task *root = p->cp->tasks.at[0];
@@ -520,6 +480,8 @@ int plan_tree(struct plan *p)
 
 	if (!ret)
 		ret = find_births(p);
+	if (!ret)
+		ret = check_births(p);
 	if (ret)
 		return ret;
 	/* The seed is in the caller's group. */
