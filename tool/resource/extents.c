@@ -20,35 +20,74 @@ static int failure(bool *failed)
 	return -errno;
 }
 
-/* Extents that follow one another are given as one. */
-static int give(struct extent_walk *w, uint64_t *start, uint64_t *end, uint64_t off, uint64_t len)
+/* A range that is put together out of extents that follow one another. */
+struct range {
+	uint64_t start, end;
+};
+
+/* @off and @len are within the file. */
+static int give(struct extent_walk *w, struct range *r, uint64_t off, uint64_t len)
 {
 	int ret = 0;
+
+	if (len && off == r->end) {
+		r->end += len;
+		return 0;
+	}
+	if (r->end > r->start)
+		ret = w->f(w, r->start, r->end - r->start);
+	r->start = off;
+	r->end = off + len;
+	return ret;
+}
+
+static int seek_between(struct extent_walk *w, struct range *r, off_t at, off_t end, bool *failed)
+{
+	off_t data, hole;
+	int ret = 0;
+
+	for (; !ret && at < end; at = hole) {
+		data = lseek(w->fd, at, SEEK_DATA);
+		if (data < 0)
+			return errno == ENXIO ? 0 : failure(failed);
+		if (data >= end)
+			break;
+		hole = lseek(w->fd, data, SEEK_HOLE);
+		if (hole < 0)
+			return failure(failed);
+		ret = give(w, r, data, (hole < end ? hole : end) - data);
+	}
+	return ret;
+}
+
+static int give_extent(struct extent_walk *w, struct range *r, const struct fiemap_extent *e,
+		       bool *failed)
+{
+	uint64_t off = e->fe_logical, len = e->fe_length;
 
 	if (off > w->size)
 		off = w->size;
 	if (len > w->size - off)
 		len = w->size - off;
-	if (len && off == *end) {
-		*end += len;
-		return 0;
-	}
-	if (*end > *start)
-		ret = w->f(w, *start, *end - *start);
-	*start = off;
-	*end = off + len;
-	return ret;
+	/*
+	 * An extent counts as unwritten also while its data is only in memory.
+	 * FIEMAP_FLAG_SYNC would have it written first: for minutes, if there is much of it.
+	 */
+	if (e->fe_flags & FIEMAP_EXTENT_UNWRITTEN)
+		return seek_between(w, r, off, off + len, failed);
+	return give(w, r, off, len);
 }
 
 int extents_by_fiemap(struct extent_walk *w, bool *failed)
 {
-	_cleanup_free_ struct fiemap *map = NULL;
-	uint64_t start = 0, end = 0, at = 0;
+	_cleanup_free_ struct fiemap *map =
+		malloc(sizeof(*map) + BATCH * sizeof(map->fm_extents[0]));
+	struct range r = {};
 	bool last = false;
-	uint32_t i;
+	uint64_t at = 0;
 	int ret = 0;
+	uint32_t i;
 
-	map = malloc(sizeof(*map) + BATCH * sizeof(map->fm_extents[0]));
 	if (!map) {
 		errno = ENOMEM;
 		return failure(failed);
@@ -58,10 +97,9 @@ int extents_by_fiemap(struct extent_walk *w, bool *failed)
 		map->fm_start = at;
 		map->fm_length = w->size - at;
 		map->fm_extent_count = BATCH;
-		/* Data that was not written out may lie in extents that count as unwritten. */
-		map->fm_flags = at ? 0 : FIEMAP_FLAG_SYNC;
 		if (ioctl(w->fd, FS_IOC_FIEMAP, map))
-			return errno == ENOTTY ? -EOPNOTSUPP : failure(failed);
+			return !at && (errno == ENOTTY || errno == EOPNOTSUPP) ? -EOPNOTSUPP
+									       : failure(failed);
 		if (!map->fm_mapped_extents)
 			break;
 		for (i = 0; !ret && i < map->fm_mapped_extents; i++) {
@@ -69,28 +107,18 @@ int extents_by_fiemap(struct extent_walk *w, bool *failed)
 
 			last = e->fe_flags & FIEMAP_EXTENT_LAST;
 			at = e->fe_logical + e->fe_length;
-			if (!(e->fe_flags & FIEMAP_EXTENT_UNWRITTEN))
-				ret = give(w, &start, &end, e->fe_logical, e->fe_length);
+			ret = give_extent(w, &r, e, failed);
 		}
 	}
-	return ret ? ret : give(w, &start, &end, w->size, 0);
+	return ret ? ret : give(w, &r, w->size, 0);
 }
 
 int extents_by_seek(struct extent_walk *w, bool *failed)
 {
-	off_t data, hole = 0;
-	int ret = 0;
+	struct range r = {};
+	int ret = seek_between(w, &r, 0, w->size, failed);
 
-	while (!ret && (uint64_t)hole < w->size) {
-		data = lseek(w->fd, hole, SEEK_DATA);
-		if (data < 0)
-			return errno == ENXIO ? 0 : failure(failed);
-		hole = lseek(w->fd, data, SEEK_HOLE);
-		if (hole < 0)
-			return failure(failed);
-		ret = w->f(w, data, hole - data);
-	}
-	return ret;
+	return ret ? ret : give(w, &r, w->size, 0);
 }
 
 bool has_holes(int fd, uint64_t size)

@@ -33,8 +33,10 @@ struct alias {
 struct ghost {
 	uint32_t id;
 	unsigned int refs;
-	bool linked;	    /* not deleted, but under another name: */
-	const char *source; /* this one, which goes when the restore is done */
+	bool linked;		  /* not deleted, but under another name: */
+	const char *source;	  /* this one, which goes when the restore is done */
+	bool has_times;		  /* set once more in the end: mapping it, or making files in it, */
+	struct timespec times[2]; /* changes them */
 	VEC(struct alias) aliases;
 	VEC(char *) folders; /* made because they were missing too */
 };
@@ -308,13 +310,15 @@ static struct timespec time_of(const Timeval *t, bool exact, uint32_t nsec)
 	return (struct timespec){t->tv_sec, exact && nsec < 1000000000 ? nsec : t->tv_usec * 1000};
 }
 
-static int set_attributes(struct run *run, const GhostFileEntry *e, const char *path)
+static int set_attributes(struct run *run, struct ghost *g, const GhostFileEntry *e,
+			  const char *path)
 {
-	struct timespec times[2] = {time_of(e->atim, e->has_atim_nsec, e->atim_nsec),
-				    time_of(e->mtim, e->has_mtim_nsec, e->mtim_nsec)};
 	const char *name = "";
 	int ret;
 
+	g->has_times = true;
+	g->times[0] = time_of(e->atim, e->has_atim_nsec, e->atim_nsec);
+	g->times[1] = time_of(e->mtim, e->has_mtim_nsec, e->mtim_nsec);
 	/* A new owner costs a file its capabilities: they come after. */
 	if (fchownat(AT_FDCWD, path, e->uid, e->gid, AT_SYMLINK_NOFOLLOW) ||
 	    ((e->mode & S_IFMT) != S_IFLNK && chmod(path, e->mode & 07777)))
@@ -323,7 +327,7 @@ static int set_attributes(struct run *run, const GhostFileEntry *e, const char *
 	if (ret)
 		return fail(&run->err, ret, "extended attribute '%s' of deleted file %s", name,
 			    path);
-	if (utimensat(AT_FDCWD, path, times, AT_SYMLINK_NOFOLLOW))
+	if (utimensat(AT_FDCWD, path, g->times, AT_SYMLINK_NOFOLLOW))
 		return fail(&run->err, -errno, "times of deleted file %s", path);
 	return 0;
 }
@@ -373,7 +377,8 @@ static int make_from_image(struct run *run, struct ghost *g)
 		ret = make_node(run, r, (GhostFileEntry *)msg, place(&g->aliases.at[0]));
 		g->aliases.at[0].made = !ret;
 		if (!ret)
-			ret = set_attributes(run, (GhostFileEntry *)msg, place(&g->aliases.at[0]));
+			ret = set_attributes(run, g, (GhostFileEntry *)msg,
+					     place(&g->aliases.at[0]));
 		protobuf_c_message_free_unpacked(msg, NULL);
 	} else if (!ret) {
 		ret = fail_text(&run->err, -EBADMSG, "image ghost-file-%x.img is empty", g->id);
@@ -468,6 +473,9 @@ static void remove_ghost(struct run *run, struct ghost *g)
 	size_t i;
 
 	for (i = g->aliases.n; i-- > 0;) {
+		if (g->aliases.at[i].made && g->has_times)
+			utimensat(AT_FDCWD, place(&g->aliases.at[i]), g->times,
+				  AT_SYMLINK_NOFOLLOW);
 		if (g->aliases.at[i].made)
 			remove_path(run, place(&g->aliases.at[i]));
 		any |= g->aliases.at[i].made;
