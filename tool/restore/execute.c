@@ -298,6 +298,16 @@ static bool is_gone(pid_t pid)
 	return waitpid(pid, NULL, __WALL | WNOHANG) == pid || (kill(pid, 0) && errno == ESRCH);
 }
 
+/* Tasks that were just being cloned have no slot yet; with their parents dead they are ours. */
+static bool have_children(void)
+{
+	pid_t pid;
+
+	while ((pid = waitpid(-1, NULL, WNOHANG | __WALL)) > 0)
+		;
+	return pid == 0;
+}
+
 void execute_abort(struct execution *x)
 {
 	struct stub_arena *head = execution_head(x);
@@ -322,6 +332,8 @@ void execute_abort(struct execution *x)
 			if (!is_gone((*s)->tid))
 				all_gone = false;
 		}
+		if (have_children())
+			all_gone = false;
 		if (!all_gone)
 			nanosleep(&pause, NULL);
 	}
