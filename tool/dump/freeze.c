@@ -52,6 +52,16 @@ static int refuse_seize(struct dump *d, pid_t pid, pid_t tid, int code)
 	return fail_hint(err, "run as root, or as the owner of the task with CAP_SYS_PTRACE");
 }
 
+/* Attaching to a thread that has ended but is not reaped gives EPERM too. */
+static bool has_ended(const struct dump_task *dt, pid_t tid)
+{
+	struct proc_stat stat;
+	char path[32];
+
+	snprintf(path, sizeof(path), "task/%d/stat", tid);
+	return proc_stat(dt->procfd, path, &stat) || stat.state == 'Z' || stat.state == 'X';
+}
+
 /* Stop all threads; new ones may appear as long as one runs. */
 static int stop_threads(struct dump *d, struct dump_task *dt)
 {
@@ -71,7 +81,7 @@ static int stop_threads(struct dump *d, struct dump_task *dt)
 			if (find_tracee(dt, tids.at[i]))
 				continue;
 			ret = tracee_seize(&t, tids.at[i], 0);
-			if (ret == -ESRCH)
+			if (ret == -ESRCH || (ret == -EPERM && has_ended(dt, tids.at[i])))
 				continue;
 			if (!t.seized)
 				return refuse_seize(d, dt->pid, tids.at[i], ret);
