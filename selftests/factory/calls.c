@@ -256,7 +256,8 @@ KIND(in_wait, "a wait for a child")
 }
 
 KIND(in_lock, "a wait for a file lock of a child",
-     .no_criu_restore = "CRIU 4.2 lets the waiter have the lock first", .options = "--file-locks")
+     .no_criu = "CRIU 4.2 does not see a lock set by a description of the parent",
+     .options = "--file-locks")
 {
 	int fd = make_file("locked", 10, O_RDWR | O_CLOEXEC);
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

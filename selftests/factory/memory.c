@@ -454,7 +454,8 @@ KIND(thp_disabled, "huge pages switched off for the process (PR_SET_THP_DISABLE)
 	CHECK_EQ(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0), 1);
 }
 
-KIND(hugetlb, "private and shared huge pages (MAP_HUGETLB)")
+/* CRIU gives shared ones another name, and may. */
+KIND(hugetlb, "private and shared huge pages (MAP_HUGETLB)", .lost = "map")
 {
 	size_t n = 2 << 20;
 	char *a, *b;

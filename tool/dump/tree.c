@@ -243,7 +243,7 @@ static int describe_task(struct dump *d, struct task *t)
 		e->threads[e->n_threads++] = t->threads.at[i].tid;
 
 	tc = t->threads.at[0].core->tc;
-	tc->task_state = !alive			      ? TASK_ZOMBIE
+	tc->task_state = !alive			      ? TASK_DEAD
 			 : dt->tracees.at[0].job_stop ? TASK_STOPPED
 						      : TASK_ALIVE;
 	tc->exit_code = dt->stat.exit_code;

@@ -81,6 +81,7 @@ struct task {
 };
 
 /* TaskState in core images. */
+/* A zombie is DEAD in the images; ZOMBIE is read as the same. */
 enum task_state { TASK_ALIVE = 1, TASK_DEAD = 2, TASK_STOPPED = 3, TASK_ZOMBIE = 6 };
 
 static inline pid_t task_pid(const struct task *t)

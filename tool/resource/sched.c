@@ -46,7 +46,9 @@ static int look_sched(struct ask *a)
 		return -errno;
 	tc->has_sched_nice = tc->has_sched_policy = true;
 	tc->sched_nice = attr.sched_nice;
-	tc->sched_policy = attr.sched_policy;
+	/* The flag goes with the policy as sched_setscheduler(2), and CRIU, has it. */
+	tc->sched_policy = attr.sched_policy |
+			   (attr.sched_flags & SCHED_FLAG_RESET_ON_FORK ? SCHED_RESET_ON_FORK : 0);
 	if (attr.sched_priority) {
 		tc->has_sched_prio = true;
 		tc->sched_prio = attr.sched_priority;
