@@ -57,11 +57,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const int flags = size && data[size - 1] & 1 ? DECODE_PRETTY : 0;
 	struct error err = {0};
 	struct image_reader *r;
-	size_t len, again_len, n;
+	size_t len, again_len;
+	uint64_t n;
 	char *text, *again;
 
 	if (!image_reader_new(file_of(data, size), NULL, "fuzz", &err, &r)) {
-		image_count(r, &err, &n);
+		image_count(r, &n);
 		image_reader_free(r);
 	}
 	text = decode(file_of(data, size), flags, &len);

@@ -39,6 +39,7 @@ int main(int argc, char **argv)
 		mkdir(argv[2], 0700);
 		close(run.images_dirfd);
 		run.images_dirfd = open(argv[2], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		cp->list_images = true;
 		ret = checkpoint_save(&run, cp) ? report(&run) : 0;
 	}
 	checkpoint_free(cp);

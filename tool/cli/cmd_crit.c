@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,12 +238,12 @@ static int info(const struct args *a)
 {
 	struct error err = {0};
 	struct image_reader *r;
-	size_t n;
+	uint64_t n;
 
 	if (open_image(a->operands[0], &err, &r))
 		return print_error(&err);
-	if (!image_count(r, &err, &n))
-		printf("{\n    \"magic\": \"%s\",\n    \"count\": %zu\n}\n",
+	if (!image_count(r, &n))
+		printf("{\n    \"magic\": \"%s\",\n    \"count\": %" PRIu64 "\n}\n",
 		       image_reader_kind(r)->id, n);
 	image_reader_free(r);
 	return err.code ? print_error(&err) : EXIT_SUCCESS;

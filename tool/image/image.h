@@ -110,6 +110,10 @@ const struct image_kind *image_reader_kind(const struct image_reader *r);
  * Raw bytes after an entry must be read or skipped first.
  */
 int image_read(struct image_reader *r, ProtobufCMessage **ret);
+/*
+ * Ghost files in chunks go on with ghost_chunk_entry messages, page maps begin
+ * with a pagemap_head; both come from image_read() as well.
+ */
 /* As image_read, for files whose entries differ: read one message of @desc. */
 int image_read_as(struct image_reader *r, const ProtobufCMessageDescriptor *desc,
 		  ProtobufCMessage **ret);
@@ -128,6 +132,23 @@ void image_reader_free(struct image_reader *r);
 /* Open, read the one entry, close. *ret owned by the caller; -ENOENT quietly when @optional. */
 int image_get(int dirfd, enum image_id id, uint64_t n, bool optional, struct error *err,
 	      ProtobufCMessage **ret);
+
+/* --- raw bytes after entries ------------------------------------------ */
+
+struct image_extent {
+	uint64_t len;
+	unsigned int align; /* what they are padded to */
+	bool any;	    /* false: nothing follows, or not one run of bytes */
+};
+
+/* What follows @msg, where that is one run of bytes whose length it says. */
+struct image_extent image_extent(const struct image_kind *kind, const ProtobufCMessage *msg);
+/* With padding; the largest number when there is none so large. */
+uint64_t image_padded(struct image_extent x);
+/* Step over all that follows @msg, the entry read last. */
+int image_skip(struct image_reader *r, const ProtobufCMessage *msg);
+/* Number of entries from here to the end; the head of a page map is none. */
+int image_count(struct image_reader *r, uint64_t *ret);
 
 /*
  * @msg or the first message in it with fields that our descriptors lack: a newer

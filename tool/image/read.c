@@ -27,6 +27,7 @@ struct image_reader {
 	uint64_t start;		       /* file offset of buf[0] */
 	size_t filled, room;
 	uint64_t entries; /* read so far */
+	bool chunks;	  /* a ghost file in chunks: they are its further entries */
 	uint8_t *buf;
 	char name[IMAGE_NAME_MAX];
 };
@@ -276,11 +277,15 @@ int image_read(struct image_reader *r, ProtobufCMessage **ret)
 		return fail_text(r->err, -EINVAL, "image %s: raw file, has no entries", r->name);
 	if (r->kind->payload == PAYLOAD_PAGEMAP && !r->entries)
 		desc = &pagemap_head__descriptor;
-	if (r->kind->once && r->entries && image_left(r)) {
+	if (r->chunks)
+		desc = &ghost_chunk_entry__descriptor;
+	if (r->kind->once && !r->chunks && r->entries && image_left(r)) {
 		bad(r, r->offset, "something follows the only entry");
 		return bad_hint(r);
 	}
 	code = image_read_as(r, desc, ret);
+	if (code == 1 && desc == &ghost_file_entry__descriptor)
+		r->chunks = ((const GhostFileEntry *)*ret)->chunks;
 	if (code || r->entries || (!r->kind->once && r->kind->payload != PAYLOAD_PAGEMAP))
 		return code;
 	bad(r, r->offset, "the file ends before its first entry");

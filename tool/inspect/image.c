@@ -9,14 +9,6 @@
 
 #define INDENT 4
 
-/* The next entry of a file, whatever its kind makes of it: as image_read(). */
-static int next_entry(struct image_reader *r, size_t index, bool chunks, ProtobufCMessage **ret)
-{
-	if (index && chunks)
-		return image_read_as(r, &ghost_chunk_entry__descriptor, ret);
-	return image_read(r, ret);
-}
-
 static bool has_chunks(const ProtobufCMessage *msg)
 {
 	return msg->descriptor == &ghost_file_entry__descriptor &&
@@ -96,21 +88,15 @@ static int entries_to_json(struct image_reader *r, int flags, FILE *notes, struc
 	const int indent = flags & DECODE_PRETTY ? INDENT : 0;
 	json_object *entry = NULL;
 	ProtobufCMessage *msg;
-	bool chunks = false;
 	uint64_t start;
 	int ret;
 
 	for (;; ++*n) {
 		start = image_offset(r);
-		/* Nothing but the payload follows a plain ghost file's only entry. */
-		if (*n && !chunks && image_reader_kind(r)->payload == PAYLOAD_GHOST)
-			return 0;
-		ret = next_entry(r, *n, chunks, &msg);
+		ret = image_read(r, &msg);
 		if (ret <= 0)
 			return ret;
 		note_other_encoding(r, msg, start, *n, notes);
-		if (!*n)
-			chunks = has_chunks(msg);
 		ret = entry_to_json(r, msg, flags, err, &entry);
 		protobuf_c_message_free_unpacked(msg, NULL);
 		if (ret)
@@ -147,35 +133,6 @@ int image_to_json(struct image_reader *r, int flags, FILE *notes, struct error *
 	if (indent && n)
 		fprintf(out, "\n%*s", indent, "");
 	fputs(indent ? "]\n}" : "]}", out);
-	return 0;
-}
-
-int image_count(struct image_reader *r, struct error *err, size_t *ret)
-{
-	ProtobufCMessage *msg;
-	json_object *entry = NULL;
-	bool chunks = false;
-	size_t n = 0;
-	int code;
-
-	if (!image_reader_kind(r)->entry)
-		return fail_text(err, -EINVAL, "raw files have no entries");
-	while ((code = next_entry(r, n, chunks, &msg)) == 1) {
-		if (!n)
-			chunks = has_chunks(msg);
-		code = entry_to_json(r, msg, DECODE_NO_PAYLOAD, err, &entry);
-		protobuf_c_message_free_unpacked(msg, NULL);
-		if (code)
-			return code;
-		json_object_put(entry);
-		n++;
-		if (image_reader_kind(r)->payload == PAYLOAD_GHOST && !chunks)
-			break;
-	}
-	if (code < 0)
-		return code;
-	/* The head of a page map is not one of its entries. */
-	*ret = image_reader_kind(r)->payload == PAYLOAD_PAGEMAP ? n - 1 : n;
 	return 0;
 }
 

@@ -67,9 +67,6 @@ int image_to_json(struct image_reader *r, int flags, FILE *notes, struct error *
 int json_image_kind(json_object *image, struct error *err, const struct image_kind **ret);
 int image_from_json(json_object *image, struct error *err, struct image_writer *w);
 
-/* Number of entries; raw bytes are skipped. */
-int image_count(struct image_reader *r, struct error *err, size_t *ret);
-
 /* bytes <-> base64 in JSON; NULL: no memory. */
 json_object *bytes_to_json(const void *data, size_t len);
 int bytes_from_json(json_object *obj, const struct json_path *at, struct error *err,

@@ -8,35 +8,9 @@
 #include "inspect/json.h"
 #include "proto/stasis.pb-c.h"
 
-static uint64_t padded(uint64_t len, unsigned int to)
+static uint64_t padded(uint64_t len, unsigned int align)
 {
-	return len > UINT64_MAX - to ? UINT64_MAX : (len + to - 1) / to * to;
-}
-
-/* What follows an entry, where its length alone says so. */
-struct extent {
-	uint64_t len;
-	unsigned int align;
-	bool any; /* false: nothing follows, and there is no "extra" */
-};
-
-static struct extent extent_of(enum image_payload payload, const ProtobufCMessage *msg)
-{
-	const BpfmapDataEntry *map = (const BpfmapDataEntry *)msg;
-	const IpcShmEntry *shm = (const IpcShmEntry *)msg;
-
-	switch (payload) {
-	case PAYLOAD_PIPE:
-		return (struct extent){((const PipeDataEntry *)msg)->bytes, 1, true};
-	case PAYLOAD_QUEUE:
-		return (struct extent){((const SkPacketEntry *)msg)->length, 1, true};
-	case PAYLOAD_BPFMAP:
-		return (struct extent){(uint64_t)map->keys_bytes + map->values_bytes, 1, true};
-	case PAYLOAD_SHM:
-		return (struct extent){shm->size, 4, !shm->in_pagemaps};
-	default:
-		return (struct extent){0, 1, false};
-	}
+	return image_padded((struct image_extent){len, align, true});
 }
 
 /* "... <12B>", "... <1.5KB>" */
@@ -81,7 +55,7 @@ static int read_bytes(struct image_reader *r, uint64_t len, unsigned int align, 
 	return code;
 }
 
-static int read_extent(struct image_reader *r, struct extent x, int flags, struct error *err,
+static int read_extent(struct image_reader *r, struct image_extent x, int flags, struct error *err,
 		       json_object **ret)
 {
 	if (!(flags & DECODE_NO_PAYLOAD))
@@ -181,7 +155,7 @@ int payload_to_json(struct image_reader *r, const ProtobufCMessage *msg, int fla
 {
 	const enum image_payload payload = image_reader_kind(r)->payload;
 	json_object *extra = NULL;
-	struct extent x;
+	struct image_extent x;
 	int ret;
 
 	switch (payload) {
@@ -198,7 +172,7 @@ int payload_to_json(struct image_reader *r, const ProtobufCMessage *msg, int fla
 		if (msg->descriptor == &ghost_file_entry__descriptor &&
 		    ((const GhostFileEntry *)msg)->chunks)
 			return 0;
-		x = (struct extent){image_left(r), 1, true};
+		x = (struct image_extent){image_left(r), 1, true};
 		if (msg->descriptor == &ghost_chunk_entry__descriptor)
 			x.len = ((const GhostChunkEntry *)msg)->len;
 		if (flags & DECODE_NO_PAYLOAD)
@@ -206,7 +180,7 @@ int payload_to_json(struct image_reader *r, const ProtobufCMessage *msg, int fla
 		ret = read_extent(r, x, flags, err, &extra);
 		break;
 	default:
-		x = extent_of(payload, msg);
+		x = image_extent(image_reader_kind(r), msg);
 		if (!x.any)
 			return 0;
 		ret = read_extent(r, x, flags, err, &extra);
@@ -338,7 +312,7 @@ int payload_from_json(const struct image_kind *kind, const ProtobufCMessage *msg
 	const bool chunk = msg->descriptor == &ghost_chunk_entry__descriptor;
 	const bool ghost = kind->payload == PAYLOAD_GHOST &&
 			   (chunk || !((const GhostFileEntry *)msg)->chunks);
-	const struct extent x = extent_of(kind->payload, msg);
+	const struct image_extent x = image_extent(kind, msg);
 	json_object *extra;
 	bool wanted = x.any || ghost || kind->payload == PAYLOAD_TCP ||
 		      kind->payload == PAYLOAD_SEM || kind->payload == PAYLOAD_MSG;

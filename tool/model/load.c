@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Reading a checkpoint: every image, every id that one image names of another. */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -9,6 +8,7 @@
 #include "lib/cleanup.h"
 #include "lib/run.h"
 #include "model/check.h"
+#include "model/manifest.h"
 #include "model/model.h"
 #include "resource/resource.h"
 
@@ -51,32 +51,6 @@ static int get(struct loader *l, enum image_id id, uint64_t n, bool optional,
 	if (!code)
 		warn_of_unknown(l, id, n, *ret);
 	return code;
-}
-
-/* Images that are gone or cut off at the end of an entry look like a smaller checkpoint. */
-static int check_images(struct run *run, const struct checkpoint *cp)
-{
-	struct stat st;
-	size_t i;
-
-	for (i = 0; i < cp->inventory->n_images; i++) {
-		const ImageFile *f = cp->inventory->images[i];
-
-		if (!strchr(f->name, '/') &&
-		    !fstatat(run->images_dirfd, f->name, &st, AT_SYMLINK_NOFOLLOW) &&
-		    (uint64_t)st.st_size == f->size)
-			continue;
-		if (fstatat(run->images_dirfd, f->name, &st, AT_SYMLINK_NOFOLLOW))
-			fail(&run->err, -errno, "image %s of the checkpoint", f->name);
-		else
-			fail_text(&run->err, -EBADMSG,
-				  "image %s: %" PRIu64 " bytes, the dump wrote %" PRIu64, f->name,
-				  (uint64_t)st.st_size, f->size);
-		return fail_hint(&run->err,
-				 "copy the folder again from where it was dumped; if you edited "
-				 "the image, take `images` out of inventory.img (stasis crit)");
-	}
-	return 0;
 }
 
 static int load_locks(struct run *run, struct checkpoint *cp)
@@ -565,7 +539,7 @@ static int load(struct run *run, bool look, struct checkpoint **ret)
 		return fail(&run->err, -ENOMEM, "cannot hold a checkpoint");
 	code = load_inventory(&l);
 	if (!code && !look)
-		code = check_images(run, l.cp);
+		code = manifest_check(run, l.cp->inventory);
 	if (!code)
 		code = load_seccomp(&l);
 	if (!code)

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "image/image.h"
-#include "lib/cleanup.h"
 #include "lib/run.h"
+#include "model/manifest.h"
 #include "model/model.h"
 
 int checkpoint_discard(struct run *run)
@@ -108,54 +104,11 @@ static int save_locks(struct run *run, struct checkpoint *cp)
 	return image_close(w);
 }
 
-static int list_image(struct run *run, InventoryEntry *inv, const char *name)
-{
-	ImageFile *f = malloc(sizeof(*f));
-	void *grown = realloc(inv->images, (inv->n_images + 1) * sizeof(*inv->images));
-	struct stat st;
-
-	if (grown)
-		inv->images = grown;
-	if (f)
-		image_file__init(f);
-	if (!f || !grown || !(f->name = strdup(name))) {
-		free(f);
-		return fail(&run->err, -ENOMEM, "list the images");
-	}
-	inv->images[inv->n_images++] = f;
-	if (fstatat(run->images_dirfd, name, &st, AT_SYMLINK_NOFOLLOW))
-		return fail(&run->err, -errno, "image %s: stat", name);
-	f->size = st.st_size;
-	return 0;
-}
-
-/* What belongs to the checkpoint, for check_images() at restore. */
-static int list_images(struct run *run, InventoryEntry *inv)
-{
-	int fd = openat(run->images_dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
-	_cleanup_closedir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *e;
-	size_t len;
-
-	if (!dir) {
-		ret = fail(&run->err, -errno, "list the images folder");
-		cleanup_close(&fd);
-		return ret;
-	}
-	while (!ret && (e = readdir(dir))) {
-		len = strlen(e->d_name);
-		if (len > 4 && !strcmp(e->d_name + len - 4, ".img") &&
-		    strcmp(e->d_name, "inventory.img"))
-			ret = list_image(run, inv, e->d_name);
-	}
-	return ret;
-}
-
 /* From here on the folder is a checkpoint, after a crash of the machine as well. */
 static int save_inventory(struct run *run, struct checkpoint *cp)
 {
 	struct image_writer *w;
-	int ret = cp->list_images ? list_images(run, cp->inventory) : 0, code;
+	int ret = cp->list_images ? manifest_make(run, cp->inventory) : 0, code;
 
 	if (!ret)
 		ret = image_create(run->images_dirfd, IMG_INVENTORY, 0, &run->err, &w);
