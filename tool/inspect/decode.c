@@ -196,6 +196,15 @@ static size_t put_varint(uint8_t *out, uint64_t value)
 	return n;
 }
 
+/* No field has number 0, which protobuf-c takes in a roundabout encoding. */
+static bool has_unknown(const ProtobufCMessage *msg)
+{
+	for (unsigned int i = 0; i < msg->n_unknown_fields; i++)
+		if (msg->unknown_fields[i].tag)
+			return true;
+	return false;
+}
+
 /* As they are on the wire, one after the other. */
 static json_object *unknown_to_json(const ProtobufCMessage *msg)
 {
@@ -211,6 +220,8 @@ static json_object *unknown_to_json(const ProtobufCMessage *msg)
 	for (unsigned int i = 0; i < msg->n_unknown_fields; i++) {
 		const ProtobufCMessageUnknownField *f = &msg->unknown_fields[i];
 
+		if (!f->tag)
+			continue;
 		n += put_varint(data + n, (uint64_t)f->tag << 3 | f->wire_type);
 		memcpy(data + n, f->data, f->len);
 		n += f->len;
@@ -238,7 +249,7 @@ static json_object *object_of(const ProtobufCMessage *msg, int flags, struct fie
 			return NULL;
 		}
 	}
-	if (obj && msg->n_unknown_fields) {
+	if (obj && has_unknown(msg)) {
 		value = unknown_to_json(msg);
 		if (!value || json_object_object_add(obj, JSON_UNKNOWN, value)) {
 			json_object_put(obj);
