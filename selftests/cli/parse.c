@@ -70,6 +70,11 @@ static const struct test tests[] = {
 	{"sizes", "dump -t 7 --ghost-limit 64K", "dump tree=7 ghost-limit=65536"},
 	{"sizes in bytes", "dump -t 7 --ghost-limit 10", "dump tree=7 ghost-limit=10"},
 	{"sizes in gigabytes", "dump -t 7 --ghost-limit 3G", "dump tree=7 ghost-limit=3221225472"},
+	{"a way of validation with its parameter",
+	 "dump -t 7 --file-validation checksum --checksum-parameter 5",
+	 "dump tree=7 file-validation=checksum checksum-parameter=5"},
+	{"a parameter of nothing", "dump -t 7 --checksum-parameter 0",
+	 "!--checksum-parameter 0: at least 1 is wanted"},
 	{"a size that overflows", "dump -t 7 --ghost-limit 99999999999999G",
 	 "!invalid argument for --ghost-limit: '99999999999999G': "
 	 "a size such as 4096, 64K, 1M is wanted"},
@@ -162,8 +167,11 @@ static const struct test tests[] = {
 	 "!configuration file /nowhere/x: No such file or directory"},
 };
 
-static const struct options defaults = {
-	.verbosity = 2, .ghost_limit = 1 << 20, .timeout = 10, .status_fd = -1};
+static const struct options defaults = {.verbosity = 2,
+					.ghost_limit = 1 << 20,
+					.timeout = 10,
+					.checksum_parameter = 1024,
+					.status_fd = -1};
 
 /* Append the value of @row if it is not the default. */
 static void show_value(FILE *f, const struct options *opt, const struct option_row *row)
