@@ -144,7 +144,6 @@ static int check_now(struct plan *p, const struct file *f)
 int reg_ready(struct plan *p, struct file *f)
 {
 	struct reg *r = f->data;
-	int ret;
 
 	if (f->msg->reg->name[0] != '/') {
 		fail_text(&p->run->err, -EOPNOTSUPP, "file id %u: its path '%s' is not absolute",
@@ -159,9 +158,21 @@ int reg_ready(struct plan *p, struct file *f)
 	}
 	if (r->checked || r->ghost || is_proc(f->msg->reg->name))
 		return 0;
-	ret = check_now(p, f);
-	r->checked = !ret;
-	return ret;
+	r->checked = true;
+	return vec_push(&p->unchecked, f) ? fail(&p->run->err, -ENOMEM, "file id %u", f->id) : 0;
+}
+
+int reg_check_all(struct plan *p)
+{
+	struct file **f;
+	int ret;
+
+	vec_for_each (&p->unchecked, f) {
+		ret = check_now(p, *f);
+		if (ret)
+			return ret;
+	}
+	return 0;
 }
 
 /* A path is in the plan's data once. */

@@ -9,15 +9,20 @@ struct checksum;
 
 /* file->data of a file with a path: at restore, and at dump for its checksum. */
 struct reg {
-	bool checked;
+	bool checked;		   /* or will be, by reg_check_all() */
 	struct ghost *ghost;	   /* it was deleted (ghost.h) */
 	struct checksum *checksum; /* that is being computed (checksum.h) */
 	bool has_path;
 	struct operand path;
 };
 
-/* Check at planning time that the path leads to what it led to; fills f->data. */
+/* Fills f->data; the file is one for reg_check_all(). */
 int reg_ready(struct plan *p, struct file *f);
+/*
+ * Do the paths of all files in the plan lead to what they led to? Takes as long
+ * as opening them, so it is done while the tasks are being restored.
+ */
+int reg_check_all(struct plan *p);
 
 /* Open by path with other flags than the description had (mappings, cwd, exe). */
 int open_path(struct plan *p, struct plan_slot *slot, struct file *f, uint32_t flags,

@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "lib/scripts.h"
+#include "resource/reg.h"
 
 #ifndef __NR_futex_waitv
 #define __NR_futex_waitv 449
@@ -249,6 +250,8 @@ int execute_start(struct execution *x)
 	ret = await_pids(x);
 	if (!ret)
 		ret = clone_seed(x);
+	if (!ret)
+		ret = reg_check_all(x->p);
 	if (!ret)
 		ret = execute_wait(x, x->p->n_parking);
 	/* Others that stop are waited for by their parents. */

@@ -45,6 +45,7 @@ void plan_free(struct plan *p)
 	vec_free(&p->data);
 	free(p->file_states);
 	vec_free(&p->leftovers);
+	vec_free(&p->unchecked);
 	vec_free(&p->relocations);
 	vec_free(&p->used);
 	image_chain_close(&p->chain);

@@ -138,6 +138,7 @@ struct plan {
 		n_parking_second;	/* slots that wait behind their first, second program */
 	struct image_chain chain;	/* the images folder and its parents */
 	struct file_state *file_states; /* fds.c; file->plan points into it */
+	VEC(struct file *) unchecked;	/* by reg_check_all() */
 	VEC(struct file *) leftovers;	/* open for others, to be closed */
 	struct operand memory_done;	/* word, if there are leftovers that others take */
 	uint32_t n_memory_done;

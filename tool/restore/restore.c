@@ -9,6 +9,7 @@
 #include "lib/scripts.h"
 #include "resource/checksum.h"
 #include "resource/ghost.h"
+#include "resource/reg.h"
 #include "resource/resource.h"
 #include "resource/sysv.h"
 #include "restore/execute.h"
@@ -138,6 +139,8 @@ static int plan_and_execute(struct run *run, struct checkpoint *cp)
 	if (!p)
 		return run->err.code;
 	ret = make_plan(p);
+	if (!ret && run->opt.dry_run)
+		ret = reg_check_all(p);
 	if (!ret && run->opt.dry_run) {
 		print_plan(p);
 	} else if (!ret) {
