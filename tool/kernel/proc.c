@@ -242,7 +242,8 @@ int proc_dir_numbers(int dirfd, const char *path, proc_ints *ret)
 int proc_file_numbers(int dirfd, const char *path, proc_ints *ret)
 {
 	_cleanup_free_ char *text = NULL;
-	ssize_t n = proc_read_record(dirfd, path, &text);
+	/* A list comes in pieces of a page at most: a short read is not its end. */
+	ssize_t n = proc_read(dirfd, path, &text);
 	char *p = text, *end;
 
 	if (n < 0)
