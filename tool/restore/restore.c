@@ -42,9 +42,6 @@ static int make_plan(struct plan *p)
 
 	for (part = parts; !ret && *part; part++)
 		ret = (*part)(p);
-	/* Every file is compared by now; the tasks are cloned from a tool without threads. */
-	checksums_free(p->run->checksums);
-	p->run->checksums = NULL;
 	return ret ? ret : plan_ok(p);
 }
 
@@ -103,6 +100,9 @@ static int execute(struct execution *x)
 		ret = sysv_make(run, x->p->cp);
 	if (!ret)
 		ret = execute_start(x);
+	/* Every file is compared by now. */
+	checksums_free(run->checksums);
+	run->checksums = NULL;
 	ghosts_remove(run, x->p->cp);
 	sysv_done(run, x->p->cp, ret);
 	x->forking_us = us_since(&start);
