@@ -30,13 +30,21 @@ struct checksum {
 	struct checksum *next; /* in the queue */
 };
 
+/* It allocates nothing itself: at restore, what is mapped is known by then. */
+struct worker {
+	struct checksums *s;
+	pthread_t thread;
+	struct crc32c crc;
+	uint8_t buf[PIECE];
+};
+
 struct checksums {
 	void *known; /* tsearch(3) */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct checksum *first, **last;
 	unsigned int waiting;
-	pthread_t threads[THREADS];
+	struct worker *workers[THREADS];
 	unsigned int n_threads;
 	bool end;
 };
@@ -118,9 +126,8 @@ static struct checksum *take(struct checksums *s)
 
 static void *work(void *arg)
 {
-	struct crc32c *crc = malloc(sizeof(*crc));
-	uint8_t *buf = malloc(PIECE);
-	struct checksums *s = arg;
+	struct worker *worker = arg;
+	struct checksums *s = worker->s;
 	struct checksum *c;
 
 	pthread_mutex_lock(&s->lock);
@@ -131,17 +138,12 @@ static void *work(void *arg)
 		}
 		c = take(s);
 		pthread_mutex_unlock(&s->lock);
-		if (crc && buf)
-			compute(c, crc, buf);
-		else
-			c->error = -ENOMEM;
+		compute(c, &worker->crc, worker->buf);
 		pthread_mutex_lock(&s->lock);
 		c->done = true;
 		pthread_cond_broadcast(&s->changed);
 	}
 	pthread_mutex_unlock(&s->lock);
-	free(buf);
-	free(crc);
 	return NULL;
 }
 
@@ -160,14 +162,21 @@ struct checksums *checksums_new(void)
 /* Signals are for the thread that runs the rest. */
 static int start_thread(struct checksums *s)
 {
+	struct worker *worker = calloc(1, sizeof(*worker));
 	sigset_t all, old;
 	int ret;
 
+	if (!worker)
+		return -ENOMEM;
+	worker->s = s;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	ret = pthread_create(&s->threads[s->n_threads], NULL, work, s);
+	ret = pthread_create(&worker->thread, NULL, work, worker);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	s->n_threads += !ret;
+	if (ret)
+		free(worker);
+	else
+		s->workers[s->n_threads++] = worker;
 	return -ret;
 }
 
@@ -190,8 +199,10 @@ void checksums_free(struct checksums *s)
 	s->end = true;
 	pthread_cond_broadcast(&s->changed);
 	pthread_mutex_unlock(&s->lock);
-	for (i = 0; i < s->n_threads; i++)
-		pthread_join(s->threads[i], NULL);
+	for (i = 0; i < s->n_threads; i++) {
+		pthread_join(s->workers[i]->thread, NULL);
+		free(s->workers[i]);
+	}
 	tdestroy(s->known, forget);
 	pthread_cond_destroy(&s->changed);
 	pthread_mutex_destroy(&s->lock);
