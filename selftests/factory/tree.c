@@ -242,6 +242,33 @@ KIND(group_of_brother, "a child in the process group of its brother")
 	reap_good(member);
 }
 
+static void leave_own_group(void *arg)
+{
+	struct gate g = gate_make();
+	struct join j = {&g, getpid()};
+	pid_t member;
+
+	MUST(setpgid(0, 0));
+	member = spawn(join_group, &j);
+	gate_wait(&g, 1);
+	MUST(setpgid(0, getppid()));
+	gate_pass(arg);
+	hold_peer();
+	CHECK_EQ(getpgrp(), getppid());
+	reap_good(member);
+}
+
+KIND(group_left, "a process group that its leader has left for another",
+     .no_criu_restore = "CRIU 4.2 has nobody to lead such a group")
+{
+	struct gate g = gate_make();
+	pid_t pid = spawn(leave_own_group, &g);
+
+	gate_wait(&g, 1);
+	hold();
+	reap_good(pid);
+}
+
 KIND(group_of_zombie, "a task in a process group whose leader is a zombie")
 {
 	struct gate g = gate_make();

@@ -194,7 +194,9 @@ static enum verdict through(struct matrix *m, const struct row *row, struct targ
 	}
 	status = engine_restore(&m->restore, t->images, row->options);
 	if (status || !target_reopen(t)) {
-		if (status > 0 && status < 126 && !m->restore.is_criu && row->later[0]) {
+		/* What the tool itself has dumped it has to restore. */
+		if (status > 0 && status < 126 && m->dump.is_criu && !m->restore.is_criu &&
+		    row->later[0]) {
 			text_add(why, "%s: the restore is refused", row->later);
 			return SKIP;
 		}

@@ -379,6 +379,7 @@ struct group {
 	struct operand ready, joined;
 	struct plan_slot *leader; /* a task's or a helper's */
 	struct plan_slot *maker;  /* of the helper */
+	bool left;		  /* its leader is in another group by now */
 	unsigned int joiners;
 };
 
@@ -410,6 +411,7 @@ static struct group *make_group(struct plan *p, group_vec *v, struct task *t)
 	g->joined = plan_word(p);
 	if (leader) {
 		g->leader = plan_task(leader)->slot;
+		g->left = plan_task(leader)->pgid != g->pgid && !is_leader(leader);
 	} else {
 		g->maker = pt->slot;
 		g->leader = plan_slot_new(p, SLOT_HELPER, t, NULL, pt->pgid);
@@ -421,6 +423,11 @@ static struct group *make_group(struct plan *p, group_vec *v, struct task *t)
 		plan_call(p, g->leader, "lead group %ld", g->pgid, __NR_setpgid, imm(0), imm(0));
 	}
 	g->leader->phase = PHASE_GROUPS;
+	if (g->left) {
+		plan_call(p, g->leader, "lead group %ld for a while", g->pgid, __NR_setpgid, imm(0),
+			  imm(0));
+		plan_task(leader)->now_pgid = g->pgid;
+	}
 	plan_signal(p, g->leader, g->ready, 1);
 	return g;
 }
@@ -431,35 +438,68 @@ static bool is_callers(const struct plan *p, pid_t pgid)
 	return p->run->opt.shell_job && pgid == getpgid(0);
 }
 
+static bool joins(const struct plan_task *pt)
+{
+	return pt->now_pgid != pt->pgid;
+}
+
+/*
+ * All groups that are joined, each with its leader in place. A leader that is elsewhere by
+ * now leads for a while and then joins as others do, maybe a group that wasn't joined yet.
+ */
+static int make_groups(struct plan *p, group_vec *groups)
+{
+	size_t i, had;
+
+	do {
+		had = groups->n;
+		for (i = 0; i < p->cp->tasks.n; i++) {
+			struct task *t = p->cp->tasks.at[i];
+			struct plan_task *pt = plan_task(t);
+
+			if (!joins(pt) || is_callers(p, pt->pgid) || find_group(groups, pt->pgid))
+				continue;
+			pt->slot->phase = PHASE_GROUPS;
+			if (!make_group(p, groups, t))
+				return -ENOMEM;
+		}
+	} while (groups->n != had);
+	return 0;
+}
+
+static void join_group(struct plan *p, group_vec *groups, struct plan_task *pt)
+{
+	struct group *own = find_group(groups, pt->slot->tid), *g = NULL;
+
+	pt->slot->phase = PHASE_GROUPS;
+	if (own && own->left)
+		plan_await(p, pt->slot, own->joined, own->joiners,
+			   "stay until group %ld has its members", own->pgid);
+	if (!is_callers(p, pt->pgid))
+		g = find_group(groups, pt->pgid);
+	if (g)
+		plan_await(p, pt->slot, g->ready, 1, "wait for group %ld", g->pgid);
+	plan_call(p, pt->slot, "join group %ld", pt->pgid, __NR_setpgid, imm(0), imm(pt->pgid));
+	if (g)
+		plan_signal(p, pt->slot, g->joined, 0);
+}
+
 static int plan_groups(struct plan *p)
 {
 	group_vec groups = {0};
+	struct task **t;
 	struct group *g;
-	size_t i;
 
-	for (i = 0; i < p->cp->tasks.n; i++) {
-		struct task *t = p->cp->tasks.at[i];
-		struct plan_task *pt = plan_task(t);
-
-		if (pt->now_pgid == pt->pgid)
-			continue;
-		pt->slot->phase = PHASE_GROUPS;
-		if (!is_callers(p, pt->pgid)) {
-			g = find_group(&groups, pt->pgid);
-			if (!g)
-				g = make_group(p, &groups, t);
-			if (!g)
-				break;
-			g->joiners++;
-			plan_await(p, pt->slot, g->ready, 1, "wait for group %ld", g->pgid);
-		} else {
-			g = NULL;
-		}
-		plan_call(p, pt->slot, "join group %ld", pt->pgid, __NR_setpgid, imm(0),
-			  imm(pt->pgid));
+	if (make_groups(p, &groups))
+		goto out;
+	vec_for_each (&p->cp->tasks, t) {
+		g = joins(plan_task(*t)) ? find_group(&groups, plan_task(*t)->pgid) : NULL;
 		if (g)
-			plan_signal(p, pt->slot, g->joined, 0);
+			g->joiners++;
 	}
+	vec_for_each (&p->cp->tasks, t)
+		if (joins(plan_task(*t)))
+			join_group(p, &groups, plan_task(*t));
 	vec_for_each (&groups, g) {
 		if (!g->maker)
 			continue;
@@ -468,6 +508,7 @@ static int plan_groups(struct plan *p)
 		helper_exits(p, g->leader);
 		reap(p, g->maker, imm(g->leader->tid), g->leader->tid);
 	}
+out:
 	vec_free(&groups);
 	return plan_ok(p);
 }
