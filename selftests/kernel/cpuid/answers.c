@@ -92,10 +92,13 @@ TEST_F(answers, upper_halves_are_cleared_and_others_kept)
 	struct arch_cpuid_row row = ANY_ROW(MAGIC_LEAF, 1, 2, 3, ~0u);
 	uint64_t a = 0xdead00000000ULL << 16 | MAGIC_LEAF, b = ~0ULL, c = ~0ULL, d = ~0ULL;
 	uint64_t si = 0x1111, r8 = 0x8888, r15 = 0xffff;
-	register uint64_t r8_ asm("r8") = r8;
-	register uint64_t r15_ asm("r15") = r15;
+	register uint64_t r8_ asm("r8");
+	register uint64_t r15_ asm("r15");
 
 	ASSERT_EQ(0, set_table(&row, 1));
+	/* Only now: a call may use these registers for itself. */
+	r8_ = r8;
+	r15_ = r15;
 	asm volatile("cpuid" : "+a"(a), "+b"(b), "+c"(c), "+d"(d), "+S"(si), "+r"(r8_), "+r"(r15_));
 	EXPECT_EQ(1, a);
 	EXPECT_EQ(2, b);
