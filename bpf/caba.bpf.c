@@ -23,6 +23,9 @@ char LICENSE[] SEC("license") = "GPL";
 /* No hook tells when an exit reparents children: look at them in the parent's exit. */
 const volatile bool walk_children = false;
 
+/* Changes of session and group are not seen when they happen: look before each fork. */
+const volatile bool look_at_fork = false;
+
 /* Each uses those above it. */
 #include "tree.h"
 
@@ -218,7 +221,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	}
 	if (!(parent->flags & PF_KTHREAD))
 		prec = adopt(leader);
-	if (prec)
+	if (prec && look_at_fork)
 		sync(prec, leader, 0);
 	rec = record_make(child);
 	if (!rec) {
@@ -251,7 +254,6 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	enter(&t, rec, &b);
 	if (!rec->node)
 		bpf_task_storage_delete(&caba_records, child);
-	sweep();
 	sweep();
 	return 0;
 }

@@ -101,7 +101,12 @@ int on_setsid(void *ctx)
 SEC("tracepoint/syscalls/sys_exit_prctl")
 int on_prctl_exit(void *ctx)
 {
-	return sync_self();
+	struct task_struct *task = (struct task_struct *)bpf_get_current_task_btf();
+	struct caba_rec *rec = record(task->group_leader);
+
+	if (rec)
+		subreaper_set(rec, BPF_CORE_READ_BITFIELD_PROBED(task->signal, is_child_subreaper));
+	return 0;
 }
 
 SEC("tracepoint/syscalls/sys_exit_setpgid")

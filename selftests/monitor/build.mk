@@ -13,3 +13,13 @@ $(MONITOR_TESTS:%=$(SELF)/monitor/%): $(SELF)/monitor/%: $(SELF)/monitor/%.o $(M
 	$(CC) $(SAN) -o $@ $^ $(MONITOR_LIBS)
 
 TEST_BINS += $(MONITOR_TESTS:%=$(SELF)/monitor/%)
+
+# Its cost.
+$(SELF)/bench/monitor/%.o: selftests/bench/monitor/%.c $(BUILD)/bpf/caba.skel.h
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -I. -Iselftests -Itool -Ibpf -I$(BUILD) $(SELF_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(SELF)/bench/monitor/cost: $(SELF)/bench/monitor/cost.o $(BUILD)/libstasis.a
+	$(CC) $(SAN) -o $@ $^ $(MONITOR_LIBS)
+
+TEST_BINS += $(SELF)/bench/monitor/cost

@@ -14,13 +14,13 @@
 struct args {
 	const char *folder;
 	uint32_t limit;
-	bool json, help;
+	bool json, help, light;
 	char **operands;
 	int n_operands;
 };
 
 static const char usage[] =
-	"Usage: stasis monitor start [--limit N]\n"
+	"Usage: stasis monitor start [--limit N] [--light]\n"
 	"       stasis monitor stop\n"
 	"       stasis monitor status [--json]\n"
 	"       stasis monitor show [PID] [--json]\n"
@@ -34,6 +34,8 @@ static const char usage[] =
 	"             known of one process\n"
 	"\n"
 	"  --limit N     processes and joints remembered at most (start; default 65536)\n"
+	"  --light       where the kernel's functions cannot be traced, do not trace system calls\n"
+	"                instead: changes of session and group are noticed later (start)\n"
 	"  --json        the same as JSON (status, show)\n"
 	"  --folder DIR  where it is pinned, on a BPF file system (default " MONITOR_FOLDER ")\n"
 	"  -h, --help    this text\n"
@@ -71,11 +73,9 @@ static bool parse_number(const char *text, unsigned long max, unsigned long *ret
 static int parse(int argc, char **argv, struct args *a)
 {
 	static const struct option longs[] = {
-		{"limit", required_argument, NULL, 'l'},
-		{"json", no_argument, NULL, 'j'},
-		{"folder", required_argument, NULL, 'f'},
-		{"help", no_argument, NULL, 'h'},
-		{0},
+		{"limit", required_argument, NULL, 'l'}, {"json", no_argument, NULL, 'j'},
+		{"light", no_argument, NULL, 'L'},	 {"folder", required_argument, NULL, 'f'},
+		{"help", no_argument, NULL, 'h'},	 {0},
 	};
 	unsigned long n;
 	int c;
@@ -91,6 +91,9 @@ static int parse(int argc, char **argv, struct args *a)
 			break;
 		case 'j':
 			a->json = true;
+			break;
+		case 'L':
+			a->light = true;
 			break;
 		case 'f':
 			a->folder = optarg;
@@ -111,7 +114,7 @@ static int parse(int argc, char **argv, struct args *a)
 
 static int start(const struct args *a)
 {
-	struct monitor_options opt = {.folder = a->folder, .limit = a->limit};
+	struct monitor_options opt = {.folder = a->folder, .limit = a->limit, .light = a->light};
 	struct error err = {0};
 
 	return monitor_start(&opt, stderr, &err) ? print_error(&err) : 0;
@@ -275,8 +278,8 @@ int cmd_monitor(int argc, char **argv)
 			continue;
 		if (a.n_operands > commands[i].max_operands)
 			return misuse("one argument too many", a.operands[a.n_operands - 1]);
-		if (a.limit && !commands[i].takes_limit)
-			return misuse("--limit is for start", NULL);
+		if ((a.limit || a.light) && !commands[i].takes_limit)
+			return misuse("--limit and --light are for start", NULL);
 		if (a.json && !commands[i].takes_json)
 			return misuse("--json is for status and show", NULL);
 		if (commands[i].run(&a))

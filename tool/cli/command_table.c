@@ -13,7 +13,7 @@ const struct command commands[] = {
 	 .run = cmd_plan, .needs_images = true},
 	{"check", CMD_CHECK, "[--feature NAME] [--json]",
 	 "show what this kernel can do for checkpoint and restore", .run = cmd_check},
-	{"monitor", CMD_OTHER, "start|stop|status|show [PID] [--limit N] [--json]",
+	{"monitor", CMD_OTHER, "start|stop|status|show [PID] [--limit N] [--light] [--json]",
 	 "remember who was born of whom after parents have exited", .own = cmd_monitor},
 	{"crit", CMD_OTHER, "decode|encode|info|show|x [OPTION...]",
 	 "look into image files, as crit", .own = cmd_crit},

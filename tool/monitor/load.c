@@ -55,8 +55,7 @@ static int need_features(const struct start *s, FILE *say, struct error *err)
 					      "CONFIG_DEBUG_INFO_BTF and CONFIG_BPF_EVENTS");
 		}
 		if (say)
-			fprintf(say, "note: this kernel lacks %s (%s): %s\n", f->name, f->why,
-				f->lost);
+			fprintf(say, "note: without %s (%s): %s\n", f->name, f->why, f->lost);
 	}
 	return 0;
 }
@@ -91,6 +90,7 @@ static int choose(struct start *s, struct error *err)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		bpf_program__set_autoload(rows[i].prog, rows[i].on);
+	s->skel->rodata->look_at_fork = !sys && !f[FEATURE_CHANGE].present;
 	s->skel->rodata->walk_children = !f[FEATURE_REPARENT].present;
 	return 0;
 }
@@ -264,6 +264,10 @@ int monitor_start(const struct monitor_options *opt, FILE *say, struct error *er
 		return fail_text(err, -ERANGE, "limit %u: not between %u and %u", s.limit,
 				 MONITOR_LIMIT_MIN, MONITOR_LIMIT_MAX);
 	monitor_probe(s.features);
+	if (opt->light && s.features[FEATURE_SYSCALLS].present) {
+		s.features[FEATURE_SYSCALLS].present = false;
+		snprintf(s.features[FEATURE_SYSCALLS].why, sizeof(s.features[0].why), "not wanted");
+	}
 	r = need_features(&s, say, err);
 	if (!r)
 		r = place_open(&s.place, opt->folder, true, err);

@@ -53,6 +53,7 @@ void monitor_probe(struct monitor_feature features[static MONITOR_FEATURES]);
 struct monitor_options {
 	const char *folder; /* NULL: MONITOR_FOLDER; must lie on a BPF file system */
 	uint32_t limit;	    /* records and joints at most; 0: MONITOR_LIMIT_DEFAULT */
+	bool light;	    /* no system call tracepoints, whatever else is missing */
 };
 
 /*

@@ -224,8 +224,9 @@ int monitor_status(struct monitor *m, struct error *err, struct monitor_status *
 		if (monitor_quiet(m, seq))
 			break;
 	}
-	/* The kernel's header of 64 bytes comes before it; objects are powers of two. */
-	s.record_bytes = sizeof(struct caba_rec) + 64 <= 512 ? 512 : 1024;
+	/* With the kernel's header of 64 bytes, in an object of a power of two; and 192 that a
+	 * task's first storage of any kind costs. */
+	s.record_bytes = (sizeof(struct caba_rec) + 64 <= 512 ? 512 : 1024) + 192;
 	*ret = s;
 	return 0;
 }
