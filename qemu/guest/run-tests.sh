@@ -42,6 +42,22 @@ run_program() {
 	fi
 }
 
+# A program that leaves processes behind would hold the pipe to nest() open, and disturb the next one. A cgroup finds
+# them, whatever session or namespace they are in.
+group=/sys/fs/cgroup/stasis-test
+mkdir -p "$group"
+
+join_group() {
+	if [ -w "$group/cgroup.procs" ]; then echo 0 >"$group/cgroup.procs"; fi
+}
+
+end_group() {
+	[ -w "$group/cgroup.kill" ] || return 0
+	left=$(while read -r pid; do cat "/proc/$pid/comm" 2>/dev/null; done <"$group/cgroup.procs" | sort | uniq -c | sed 's/^ *//' | tr '\n' ' ')
+	[ -z "$left" ] || echo "# left running: $left"
+	echo 1 >"$group/cgroup.kill"
+}
+
 echo "KTAP version 1" >&4
 echo "1..$#" >&4
 n=0
@@ -51,8 +67,9 @@ for program in "$@"; do
 	echo "stasis: $topic/$program" >/dev/kmsg
 	{
 		{
-			run_program "$program"
+			(join_group; run_program "$program")
 			echo $? >/run/stasis/status
+			end_group
 		} | nest >&4
 	}
 	status=$(cat /run/stasis/status)
