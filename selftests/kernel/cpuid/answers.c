@@ -94,19 +94,22 @@ TEST_F(answers, upper_halves_are_cleared_and_others_kept)
 	uint64_t si = 0x1111, r8 = 0x8888, r15 = 0xffff;
 	register uint64_t r8_ asm("r8");
 	register uint64_t r15_ asm("r15");
+	uint64_t r8_after, r15_after;
 
 	ASSERT_EQ(0, set_table(&row, 1));
-	/* Only now: a call may use these registers for itself. */
+	/* Nothing is called between here and the copies: it may use these registers. */
 	r8_ = r8;
 	r15_ = r15;
 	asm volatile("cpuid" : "+a"(a), "+b"(b), "+c"(c), "+d"(d), "+S"(si), "+r"(r8_), "+r"(r15_));
+	r8_after = r8_;
+	r15_after = r15_;
 	EXPECT_EQ(1, a);
 	EXPECT_EQ(2, b);
 	EXPECT_EQ(3, c);
 	EXPECT_EQ(0xffffffff, d);
 	EXPECT_EQ(0x1111, si);
-	EXPECT_EQ(r8, r8_);
-	EXPECT_EQ(r15, r15_);
+	EXPECT_EQ(r8, r8_after);
+	EXPECT_EQ(r15, r15_after);
 }
 
 TEST_F(answers, flags_are_kept)
