@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -33,44 +34,44 @@ struct found {
 
 static struct found seen[MAX_SLOTS];
 
-static char names_dir[] = "/tmp/stasis-lives-XXXXXX";
-
-static void remove_names(void)
-{
-	char name[16];
-
-	for (int i = 1; i < MAX_SLOTS; i++) {
-		snprintf(name, sizeof(name), "life%d", i);
-		unlinkat(WORLD_FD + 1, name, 0);
-	}
-	rmdir(names_dir);
-}
-
-/* A folder with this program under the name of every slot. */
-static int make_names(void)
+/*
+ * This program under the name of every slot, as an exec gives the process its file's name; in a
+ * file system that nobody else sees and that goes with the last of us.
+ */
+static int make_names(const struct world *w)
 {
 	char exe[512] = "", name[16];
-	int dir;
+	int fs, dir, r;
 
-	if (readlink("/proc/self/exe", exe, sizeof(exe) - 1) < 0 || !mkdtemp(names_dir))
+	fs = fsopen("tmpfs", FSOPEN_CLOEXEC);
+	if (fs < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
 		return -1;
-	dir = open(names_dir, O_RDONLY | O_DIRECTORY);
+	dir = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	if (dir < 0 || readlink("/proc/self/exe", exe, sizeof(exe) - 1) < 0)
+		return -1;
 	for (int i = 1; i < MAX_SLOTS; i++) {
-		snprintf(name, sizeof(name), "life%d", i);
+		life_name(w, i, name);
 		if (symlinkat(exe, dir, name))
 			return -1;
 	}
-	if (dup2(dir, WORLD_FD + 1) < 0)
-		return -1;
+	r = dup2(dir, WORLD_FD + 1);
 	close(dir);
-	/* Only the test itself ends by exit(). */
-	atexit(remove_names);
-	return 0;
+	close(fs);
+	return r < 0 ? -1 : 0;
+}
+
+/* A BPF file system that goes with the test, and with it a monitor, however the test ends. */
+static int own_bpf_fs(void)
+{
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return -1;
+	return mount("bpf", "/sys/fs/bpf", "bpf", 0, "mode=0700");
 }
 
 struct world *world_init(int argc, char **argv)
 {
 	struct world *w;
+	char name[16];
 	int fd;
 
 	if (argc == 3 && !strcmp(argv[0], "life")) {
@@ -80,18 +81,28 @@ struct world *world_init(int argc, char **argv)
 		lives[atoi(argv[2])](w, atoi(argv[1]));
 		leave(w, atoi(argv[1]));
 	}
+	if (geteuid() || own_bpf_fs()) {
+		printf("# needs root, and a kernel with BPF (%s)\n", strerror(errno));
+		exit(4);
+	}
 	fd = memfd_create("world", 0);
-	if (fd < 0 || ftruncate(fd, sizeof(*w)) || dup2(fd, WORLD_FD) < 0 || make_names()) {
-		perror("# shared memory, folder in /tmp");
+	if (fd < 0 || ftruncate(fd, sizeof(*w)) || dup2(fd, WORLD_FD) < 0) {
+		perror("# shared memory");
 		exit(1);
 	}
 	close(fd);
 	w = mmap(NULL, sizeof(*w), PROT_READ | PROT_WRITE, MAP_SHARED, WORLD_FD, 0);
 	if (w == MAP_FAILED)
 		exit(1);
+	world_begin(w, 0);
+	if (make_names(w)) {
+		perror("# a file system with names of processes");
+		exit(1);
+	}
 	/* Orphans of the world stay here, where they are reaped at its end. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	prctl(PR_SET_NAME, "life0");
+	life_name(w, 0, name);
+	prctl(PR_SET_NAME, name);
 	return w;
 }
 
@@ -101,6 +112,7 @@ void world_begin(struct world *w, uint64_t seed)
 
 	memset(w, 0, sizeof(*w));
 	w->seed = seed;
+	w->owner = getpid();
 	w->slots = 1;
 	w->slot[0].parent = -1;
 	w->slot[0].nr = getpid();
@@ -128,8 +140,8 @@ static void look_at(struct world *w, pid_t pid)
 {
 	char path[64], buf[512] = "", *paren, state;
 	struct found f = {.pid = pid};
-	unsigned int flags;
-	int fd, slot;
+	unsigned int flags, slot, owner;
+	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -139,10 +151,10 @@ static void look_at(struct world *w, pid_t pid)
 		buf[0] = '\0';
 	close(fd);
 	paren = strrchr(buf, ')');
-	if (!paren || sscanf(strchr(buf, '('), "(life%d)", &slot) != 1 ||
+	if (!paren || sscanf(strchr(buf, '('), "(" LIFE_NAME, &slot, &owner) != 2 ||
 	    sscanf(paren + 2, "%c %*d %d %d %*d %*d %u", &state, &f.group, &f.session, &flags) != 4)
 		return;
-	if (slot < 0 || slot >= (int)w->slots || slot >= MAX_SLOTS)
+	if (owner != (w->owner & 0x3fffffu) || slot >= w->slots || slot >= MAX_SLOTS)
 		return;
 	f.alive = state != 'Z' && state != 'X';
 	/* The first of a pid namespace waits for all others in its exit. */

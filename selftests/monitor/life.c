@@ -23,13 +23,17 @@ static void settled(struct world *w, int slot)
 	__atomic_fetch_sub(&w->working, 1, __ATOMIC_SEQ_CST);
 }
 
-/* The slot's number is the process's name: the judge finds it by that. */
+void life_name(const struct world *w, int slot, char name[static 16])
+{
+	snprintf(name, 16, LIFE_NAME, slot & (MAX_SLOTS - 1), w->owner & 0x3fffff);
+}
+
 static void introduce(struct world *w, int me)
 {
 	char name[16];
 	struct stat st;
 
-	snprintf(name, sizeof(name), "life%d", me);
+	life_name(w, me, name);
 	prctl(PR_SET_NAME, name);
 	if (stat("/proc/thread-self/ns/pid", &st) == 0)
 		w->slot[me].ns = st.st_ino;
@@ -170,7 +174,7 @@ static void *exec_it(void *arg)
 	char *argv[] = {"life", me, life, NULL};
 
 	/* The file's name becomes the process's, so that it can be found all the time. */
-	snprintf(name, sizeof(name), "life%d", j->me);
+	life_name(j->w, j->me, name);
 	snprintf(me, sizeof(me), "%d", j->me);
 	snprintf(life, sizeof(life), "%d", j->life);
 	j->w->slot[j->me].execs++;

@@ -115,8 +115,7 @@ int main(int argc, char **argv)
 	struct count before, after;
 	struct timespec a, b;
 	struct verdict v;
-	char folder[64];
-	struct monitor *m = own_monitor(folder, sizeof(folder), 0);
+	struct monitor *m = own_monitor(0);
 	int bad = 0;
 
 	printf("1..5\n");
@@ -149,6 +148,6 @@ int main(int argc, char **argv)
 	after.used = used_when_quiet(m, before.used + OTHERS);
 	bad += tap(5, after.used <= before.used + OTHERS, "nodes in use: %u before, %u after",
 		   before.used, after.used);
-	drop_monitor(m, folder);
+	drop_monitor(m);
 	return !!bad;
 }

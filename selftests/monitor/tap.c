@@ -20,20 +20,18 @@ int tap(int n, bool ok, const char *fmt, ...)
 	return !ok;
 }
 
-struct monitor *own_monitor(char *folder, size_t size, uint32_t limit)
+struct monitor *own_monitor(uint32_t limit)
 {
-	struct monitor_options opt = {.folder = folder, .limit = limit};
+	struct monitor_options opt = {.limit = limit};
 	struct monitor *m = NULL;
 	struct error err = {0};
 	FILE *say = tmpfile();
 	char line[256];
 	int r;
 
-	/* Pids repeat in other pid namespaces, the folder is everybody's. */
-	snprintf(folder, size, "/sys/fs/bpf/stasis-test-%d-%lx", getpid(), (long)folder >> 4);
-	r = geteuid() ? -EPERM : monitor_start(&opt, say, &err);
+	r = monitor_start(&opt, say, &err);
 	if (r == -EPERM || r == -EOPNOTSUPP) {
-		printf("# %s\n", geteuid() ? "needs root" : err.text);
+		printf("# %s\n", err.text);
 		exit(4);
 	}
 	rewind(say);
@@ -41,7 +39,7 @@ struct monitor *own_monitor(char *folder, size_t size, uint32_t limit)
 		printf("# %s", line);
 	fclose(say);
 	if (!r)
-		r = monitor_open(folder, &err, &m);
+		r = monitor_open(NULL, &err, &m);
 	if (r) {
 		printf("not ok 1 - start: %s (%s)\n", err.text, err.hint);
 		exit(1);
@@ -49,12 +47,12 @@ struct monitor *own_monitor(char *folder, size_t size, uint32_t limit)
 	return m;
 }
 
-void drop_monitor(struct monitor *m, const char *folder)
+void drop_monitor(struct monitor *m)
 {
 	struct error err = {0};
 
 	monitor_close(m);
-	if (monitor_stop(folder, &err))
+	if (monitor_stop(NULL, &err))
 		printf("# stop: %s\n", err.text);
 }
 

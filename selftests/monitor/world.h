@@ -32,6 +32,7 @@ struct slot {
 
 struct world {
 	uint64_t seed;
+	int32_t owner;	  /* pid of the test */
 	uint32_t slots;	  /* used so far; 0 is the test itself */
 	uint32_t working; /* processes that have not come to rest */
 	uint32_t end;	  /* futex: everybody may go */
@@ -71,10 +72,19 @@ void do_setpgid(struct world *w, int me, int whose, pid_t pgid);
 void do_subreaper(struct world *w, int me, bool on);
 /* Wait for the pid of a slot to be written down. */
 pid_t slot_pid(struct world *w, int slot);
+/*
+ * A process is found by its name, which tells its slot and whose world it is of. Names of tasks
+ * have up to 15 characters.
+ */
+#define LIFE_NAME "life%u-%x"
+void life_name(const struct world *w, int slot, char name[static 16]);
 
 /* --- for the test (judge.c) --------------------------------------------- */
 
-/* Called first in main(): never returns in a process that execute() made. */
+/*
+ * Called first in main(): never returns in a process that execute() made. The BPF file system
+ * is the test's own from here on.
+ */
 struct world *world_init(int argc, char **argv);
 /* An empty world. */
 void world_begin(struct world *w, uint64_t seed);
@@ -102,8 +112,8 @@ unsigned int check_tree(struct monitor *m);
 
 /* "ok N - text" or "not ok"; 1 when not. */
 int tap(int n, bool ok, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* A monitor of the test's own in @folder (filled in); exits with a skip where that cannot be. */
-struct monitor *own_monitor(char *folder, size_t size, uint32_t limit);
-void drop_monitor(struct monitor *m, const char *folder);
+/* A monitor of the test's own (world_init() sees to that); exits with a skip where none can be. */
+struct monitor *own_monitor(uint32_t limit);
+void drop_monitor(struct monitor *m);
 
 #endif
