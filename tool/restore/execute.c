@@ -328,7 +328,7 @@ void execute_abort(struct execution *x)
 	for (i = 0; i < 2000 && !all_gone; i++) {
 		all_gone = is_gone(x->root);
 		vec_for_each (&x->p->slots, s) {
-			if (!(*s)->tid || (*s)->kind == SLOT_THREAD ||
+			if (!(*s)->tid || (*s)->kind == SLOT_THREAD || (*s)->kind == SLOT_FILLER ||
 			    execution_slot(x, *s)->state == STUB_NEW)
 				continue;
 			kill((*s)->tid, SIGKILL);

@@ -8,11 +8,11 @@
 #include "restore/planner.h"
 #include "restore/vdso_elf.h"
 
-/* Populate [start, start + len), if that pays. */
-void plan_populate(struct plan *p, struct plan_slot *slot, uint64_t start, uint64_t len);
-
 /* Fill @extents, whose starts count from @base, out of the pages images. */
 int plan_fill(struct plan *p, struct plan_slot *slot, uint64_t base, const stored_vec *extents);
+
+/* The same by two threads if there is much; @extents is shortened. For a task's leader. */
+int plan_fill_by_two(struct plan *p, struct plan_slot *slot, stored_vec *extents);
 
 /* The same for memory that cannot be populated. */
 int plan_fill_unpopulated(struct plan *p, struct plan_slot *slot, uint64_t base,

@@ -9,9 +9,11 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "kernel/proc.h"
+#include "lib/cleanup.h"
 #include "restore/execute.h"
 
 #define PAUSE_MS 5
@@ -64,4 +66,64 @@ bool pid_may_become_free(pid_t pid, int *tries)
 		return false;
 	nanosleep(&pause, NULL);
 	return true;
+}
+
+/* --- numbers for helpers ------------------------------------------------ */
+
+static int compare(const void *a, const void *b)
+{
+	const pid_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static int list_wanted(struct plan *p)
+{
+	struct thread *th;
+	struct task **t;
+
+	vec_for_each (&p->cp->tasks, t) {
+		if (vec_push(&p->wanted, (*t)->msg->sid) || vec_push(&p->wanted, (*t)->msg->pgid))
+			return -ENOMEM;
+		vec_for_each (&(*t)->threads, th)
+			if (vec_push(&p->wanted, th->tid))
+				return -ENOMEM;
+	}
+	qsort(p->wanted.at, p->wanted.n, sizeof(p->wanted.at[0]), compare);
+	return 0;
+}
+
+/* Where the kernel counts now, and how far it goes. */
+static void read_counter(pid_t *last, pid_t *max)
+{
+	_cleanup_free_ char *load = NULL, *limit = NULL;
+
+	*last = 0;
+	*max = 32768;
+	if (proc_read(AT_FDCWD, "/proc/loadavg", &load) > 0)
+		sscanf(load, "%*s %*s %*s %*s %d", last);
+	if (proc_read(AT_FDCWD, "/proc/sys/kernel/pid_max", &limit) > 0)
+		*max = atoi(limit);
+}
+
+pid_t plan_free_pid(struct plan *p)
+{
+	pid_t last, max, tries;
+
+	if (!p->wanted.n && list_wanted(p)) {
+		p->no_memory = true;
+		return 0;
+	}
+	read_counter(&last, &max);
+	/* Half the way round from where the next new process will be. */
+	if (!p->last_free)
+		p->last_free = (last + max / 2) % max;
+	for (tries = 0; tries < max; tries++) {
+		p->last_free = p->last_free + 1 < max ? p->last_free + 1 : 301;
+		if (!bsearch(&p->last_free, p->wanted.at, p->wanted.n, sizeof(p->wanted.at[0]),
+			     compare) &&
+		    kill(p->last_free, 0) && errno == ESRCH)
+			return p->last_free;
+	}
+	return 0;
 }

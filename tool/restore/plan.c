@@ -46,6 +46,7 @@ void plan_free(struct plan *p)
 	free(p->file_states);
 	vec_free(&p->leftovers);
 	vec_free(&p->unchecked);
+	vec_free(&p->wanted);
 	vec_free(&p->relocations);
 	vec_free(&p->used);
 	image_chain_close(&p->chain);

@@ -61,7 +61,8 @@ struct step {
 
 #define NO_STEP UINT32_MAX
 
-enum slot_kind { SLOT_TASK, SLOT_THREAD, SLOT_HELPER };
+/* Helpers are processes, fillers threads of the task; both are gone at the end. */
+enum slot_kind { SLOT_TASK, SLOT_THREAD, SLOT_HELPER, SLOT_FILLER };
 
 struct fd_sim;
 
@@ -135,8 +136,10 @@ struct plan {
 	uint64_t data_off;
 	uint64_t bytes_filled; /* contents that come out of pages images */
 	uint32_t n_parking,
-		n_parking_second;	/* slots that wait behind their first, second program */
-	struct image_chain chain;	/* the images folder and its parents */
+		n_parking_second; /* slots that wait behind their first, second program */
+	struct image_chain chain; /* the images folder and its parents */
+	VEC(pid_t) wanted;	  /* numbers that tasks, sessions and groups will have; sorted */
+	pid_t last_free;	  /* given to a helper last */
 	struct file_state *file_states; /* fds.c; file->plan points into it */
 	VEC(struct file *) unchecked;	/* by reg_check_all() */
 	VEC(struct file *) leftovers;	/* open for others, to be closed */

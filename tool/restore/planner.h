@@ -3,6 +3,8 @@
 #ifndef STASIS_RESTORE_PLANNER_H
 #define STASIS_RESTORE_PLANNER_H
 
+#include <linux/sched.h>
+
 #include "restore/plan.h"
 
 /* The planner's own of a task (task->plan). */
@@ -33,6 +35,11 @@ int plan_tree(struct plan *p);
 struct operand plan_clone(struct plan *p, struct plan_slot *slot, const char *why,
 			  struct plan_slot *child, uint64_t flags, int exit_signal);
 
+/*
+ * pids.c: a number for a helper. Left to itself the kernel might give it one
+ * that a task which is not there yet must have. 0 when there is none.
+ */
+pid_t plan_free_pid(struct plan *p);
 void plan_subreaper(struct plan *p, struct plan_slot *slot, int on);
 /* deaths.c: zombies end, their parents see it; tasks are where they belong. */
 void plan_deaths(struct plan *p);
@@ -40,6 +47,9 @@ void plan_adoptions(struct plan *p);
 
 /* seed.c: PHASE_SEED. */
 int plan_seed(struct plan *p);
+/* clone(2)'s flags of a thread. */
+#define THREAD_FLAGS \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
 /* threads.c: PHASE_THREADS. */
 int plan_threads(struct plan *p);
 /* fds.c: p->service_fd; PHASE_FILES; and, when memory is planned, who waits for whom. */

@@ -31,8 +31,10 @@ static const char *phase_name(unsigned int phase)
 	return phase < PHASE_COUNT && phase_names[phase] ? phase_names[phase] : "other";
 }
 
-static const char *const slot_names[] = {
-	[SLOT_TASK] = "task", [SLOT_THREAD] = "thread", [SLOT_HELPER] = "helper"};
+static const char *const slot_names[] = {[SLOT_TASK] = "task",
+					 [SLOT_THREAD] = "thread",
+					 [SLOT_HELPER] = "helper",
+					 [SLOT_FILLER] = "filler"};
 
 /* Text that grows within a buffer, and stops at its end. */
 struct out {
@@ -276,7 +278,7 @@ static void count_slot(struct tally *t, const struct plan_slot *slot)
 {
 	t->tasks += slot->kind == SLOT_TASK;
 	t->threads += slot->kind == SLOT_THREAD;
-	t->helpers += slot->kind == SLOT_HELPER;
+	t->helpers += slot->kind == SLOT_HELPER || slot->kind == SLOT_FILLER;
 }
 
 /* The features that were asked for, as the plan depends on them. */

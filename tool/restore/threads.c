@@ -7,9 +7,6 @@
 
 #include "restore/planner.h"
 
-#define THREAD_FLAGS \
-	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
-
 /* From here on nothing is ignored: what comes is pending, and is taken away or wanted. */
 static void block_signals(struct plan *p, struct plan_slot *slot)
 {

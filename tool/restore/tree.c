@@ -311,7 +311,7 @@ static void plan_births_for_others(struct plan *p, struct task *t)
 			clone_task(p, slot, *other, 0);
 			continue;
 		}
-		helper = plan_slot_new(p, SLOT_HELPER, t, NULL, 0);
+		helper = plan_slot_new(p, SLOT_HELPER, t, NULL, plan_free_pid(p));
 		if (!helper)
 			return;
 		helper->phase = PHASE_BIRTH;

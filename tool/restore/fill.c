@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Filling memory out of the pages images: populate, then read into many pieces at once. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+#include "restore/memory.h"
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
+/* What one preadv(2) takes: IOV_MAX pieces, and MAX_RW_COUNT bytes. */
+#define BATCH_PIECES 1024
+#define BATCH_BYTES  0x7ffff000ull
+
+/* Below this, faults while reading are cheaper than a call that avoids them. */
+#define POPULATE_MIN (16 * PAGE_BYTES)
+
+struct filler {
+	struct plan *p;
+	struct plan_slot *slot;
+	uint64_t base; /* added to the extents' start */
+	struct iovec batch[BATCH_PIECES];
+	unsigned int n;
+	uint64_t bytes, offset, first;
+	/* The pages image that is open. */
+	struct operand fd;
+	uint32_t pages_id, depth;
+	bool open;
+};
+
+static void flush(struct filler *f)
+{
+	struct operand iov;
+
+	if (!f->n)
+		return;
+	iov = plan_data(f->p, f->batch, f->n * sizeof(*f->batch));
+	plan_call_expect(f->p, f->slot, "contents from %#lx on", f->first, __NR_preadv, f->bytes,
+			 f->fd, iov, imm(f->n), imm(f->offset), imm(0));
+	f->n = 0;
+	f->bytes = 0;
+}
+
+static void use_pages_image(struct filler *f, const struct stored *e)
+{
+	char name[64];
+
+	if (f->open && f->pages_id == e->pages_id && f->depth == e->depth)
+		return;
+	flush(f);
+	if (f->open)
+		plan_close(f->p, f->slot, f->fd);
+	image_name(IMG_PAGES, e->pages_id, name, sizeof(name));
+	f->fd = plan_call(f->p, f->slot, "pages image %ld", e->pages_id, __NR_openat,
+			  imm(f->p->service_fd + e->depth), plan_string(f->p, name),
+			  imm(O_RDONLY | O_CLOEXEC));
+	f->pages_id = e->pages_id;
+	f->depth = e->depth;
+	f->open = true;
+}
+
+static void fill_piece(struct filler *f, uint64_t start, uint64_t len, uint64_t offset)
+{
+	struct iovec *last = f->n ? &f->batch[f->n - 1] : NULL;
+
+	if (f->n && (f->offset + f->bytes != offset || f->bytes + len > BATCH_BYTES))
+		flush(f);
+	if (!f->n) {
+		f->offset = offset;
+		f->first = start;
+		last = NULL;
+	}
+	if (last && (uint64_t)last->iov_base + last->iov_len == start) {
+		last->iov_len += len;
+	} else {
+		if (f->n == BATCH_PIECES) {
+			flush(f);
+			f->offset = offset;
+			f->first = start;
+		}
+		f->batch[f->n++] = (struct iovec){(void *)start, len};
+	}
+	f->bytes += len;
+	f->p->bytes_filled += len;
+}
+
+static void fill_extent(struct filler *f, const struct stored *e)
+{
+	uint64_t done, len;
+
+	use_pages_image(f, e);
+	for (done = 0; done < e->len; done += len) {
+		len = e->len - done;
+		if (len > BATCH_BYTES)
+			len = BATCH_BYTES;
+		fill_piece(f, f->base + e->start + done, len, e->offset + done);
+	}
+}
+
+static void finish_filling(struct filler *f)
+{
+	flush(f);
+	if (f->open)
+		plan_close(f->p, f->slot, f->fd);
+}
+
+static void populate_piece(struct plan *p, struct plan_slot *slot, uint64_t start, uint64_t len)
+{
+	if (len >= POPULATE_MIN)
+		plan_call(p, slot, "populate before filling", start, __NR_madvise, imm(start),
+			  imm(len), imm(MADV_POPULATE_WRITE));
+}
+
+static int fill(struct plan *p, struct plan_slot *slot, uint64_t base, const stored_vec *extents,
+		bool populate)
+{
+	struct filler *f = calloc(1, sizeof(*f));
+	struct stored *e;
+
+	if (!f)
+		return fail(&p->run->err, -ENOMEM, "restore plan");
+	f->p = p;
+	f->slot = slot;
+	f->base = base;
+	vec_for_each (extents, e) {
+		if (populate)
+			populate_piece(p, slot, base + e->start, e->len);
+		fill_extent(f, e);
+	}
+	finish_filling(f);
+	free(f);
+	return 0;
+}
+
+/* Enough for a second thread to pay. */
+#define PARALLEL_MIN (8ull << 20)
+/* What a piece costs beside its bytes, in bytes. */
+#define PIECE_COST 8192
+
+/* Cut @extents where about half of the work is done; the second half goes to @rest. */
+static int halve(stored_vec *extents, stored_vec *rest)
+{
+	uint64_t all = 0, done = 0, len;
+	struct stored *e, cut;
+	size_t i;
+
+	vec_for_each (extents, e)
+		all += e->len + PIECE_COST;
+	if (all < PARALLEL_MIN)
+		return 0;
+	for (i = 0; i < extents->n && done + extents->at[i].len + PIECE_COST <= all / 2; i++)
+		done += extents->at[i].len + PIECE_COST;
+	len = (all / 2 - done) & ~(PAGE_BYTES - 1);
+	if (i < extents->n && len && len < extents->at[i].len) {
+		cut = extents->at[i];
+		cut.start += len;
+		cut.offset += len;
+		cut.len -= len;
+		if (vec_push(rest, cut))
+			return -ENOMEM;
+		extents->at[i++].len = len;
+	}
+	for (len = i; i < extents->n; i++)
+		if (vec_push(rest, extents->at[i]))
+			return -ENOMEM;
+	extents->n = len;
+	return 0;
+}
+
+/* The leader and, if there is much to do, a second thread that is gone when it is done. */
+int plan_fill_by_two(struct plan *p, struct plan_slot *slot, stored_vec *extents)
+{
+	struct plan_slot *second = NULL;
+	stored_vec rest = {0};
+	struct operand word;
+	int ret = halve(extents, &rest);
+
+	if (ret)
+		ret = fail(&p->run->err, ret, "restore plan");
+	if (!ret && rest.n) {
+		second = plan_slot_new(p, SLOT_FILLER, slot->task, NULL, plan_free_pid(p));
+		ret = plan_ok(p);
+	}
+	if (!ret && second) {
+		second->phase = PHASE_MEMORY;
+		word = plan_word(p);
+		plan_clone(p, slot, "create a thread that helps to fill (%ld)", second,
+			   THREAD_FLAGS, 0);
+		ret = fill(p, second, 0, &rest, true);
+		plan_signal(p, second, word, 1);
+		plan_call(p, second, "the helper is done", 0, __NR_exit, imm(0));
+	}
+	if (!ret)
+		ret = fill(p, slot, 0, extents, true);
+	if (!ret && second)
+		plan_await(p, slot, word, 1, "wait for the other half", 0);
+	vec_free(&rest);
+	return ret;
+}
+
+int plan_fill(struct plan *p, struct plan_slot *slot, uint64_t base, const stored_vec *extents)
+{
+	return fill(p, slot, base, extents, true);
+}
+
+int plan_fill_unpopulated(struct plan *p, struct plan_slot *slot, uint64_t base,
+			  const stored_vec *extents)
+{
+	return fill(p, slot, base, extents, false);
+}
