@@ -29,7 +29,9 @@ int vec_grow(void *at_ptr, size_t *room, size_t n, size_t more, size_t size);
 
 #define vec_free(v) (free((v)->at), (v)->at = NULL, (v)->n = (v)->room = 0)
 
-/* An empty array may have no address: nothing is added to it then. */
-#define vec_for_each(v, it) for (it = (v)->at; (v)->n && it < (v)->at + (v)->n; it++)
+/* Behind the last element. An empty array may have no address: nothing is added to it then. */
+#define vec_end(v) ((v)->n ? (v)->at + (v)->n : (v)->at)
+
+#define vec_for_each(v, it) for (it = (v)->at; it < vec_end(v); it++)
 
 #endif

@@ -253,8 +253,8 @@ static int plan_mappings(struct space *s)
 static int plan_contents(struct space *s)
 {
 	stored_vec pieces = {0};
-	struct stored *e = s->extents.at, *end = s->extents.at + s->extents.n;
-	struct vma *vma = s->mm->vmas.at, *last = s->mm->vmas.at + s->mm->vmas.n;
+	struct stored *e = s->extents.at, *end = vec_end(&s->extents);
+	struct vma *vma = s->mm->vmas.at, *last = vec_end(&s->mm->vmas);
 	int ret = 0;
 
 	for (; e < end && !ret; e++) {
