@@ -332,6 +332,29 @@ KIND(timer_overrun, "a timer that has expired many times with its signal blocked
 	CHECK_EQ(syscall(SYS_timer_getoverrun, id), overrun);
 }
 
+KIND(timer_overruns_kept, "overruns of a timer that runs on", .no_criu = "CRIU 4.2 loses overruns")
+{
+	struct sigevent ev = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 2};
+	struct itimerspec its = {.it_interval = {1000, 0}}, got;
+	siginfo_t si;
+	int id;
+
+	block_all();
+	MUST(syscall(SYS_timer_create, CLOCK_REALTIME, &ev, &id));
+	/* As if it had been armed long ago: three more expirations are overdue. */
+	MUST(clock_gettime(CLOCK_REALTIME, &its.it_value));
+	its.it_value.tv_sec -= 3500;
+	MUST(syscall(SYS_timer_settime, id, TIMER_ABSTIME, &its, NULL));
+	CHECK_EQ(next_pending(&si), SIGRTMIN + 2);
+	CHECK_EQ(syscall(SYS_timer_getoverrun, id), 3);
+	hold();
+	CHECK_EQ(syscall(SYS_timer_getoverrun, id), 3);
+	CHECK_EQ(syscall(SYS_timer_gettime, id, &got), 0);
+	CHECK(got.it_interval.tv_sec == 1000 && got.it_value.tv_sec > 300 &&
+	      got.it_value.tv_sec < 500);
+	CHECK_EQ(next_pending(&si), 0);
+}
+
 KIND(timer_fires, "a timer that expires soon after the restore")
 {
 	struct sigevent ev = {

@@ -150,6 +150,18 @@ void snapshot_free(struct snapshot *s)
 	*s = (struct snapshot){};
 }
 
+/* The kernel shows D for a moment's wait for a lock; for good it is in a parent at vfork(2). */
+static bool is_vfork(pid_t pid, long tid)
+{
+	struct text t = {};
+	long nr;
+
+	text_read(&t, "/proc/%d/task/%ld/syscall", pid, tid);
+	nr = strtol(t.at, NULL, 10);
+	text_free(&t);
+	return nr == SYS_vfork || nr == SYS_clone || nr == SYS_clone3;
+}
+
 /* Sleeping in a system call, stopped or dead: nothing changes until somebody acts. */
 static bool settled(pid_t pid)
 {
@@ -163,7 +175,8 @@ static bool settled(pid_t pid)
 
 		text_read(&t, "/proc/%d/task/%ld/stat", pid, tids[i]);
 		state = strrchr(t.at, ')');
-		good = state && strchr("SDTZXt", state[2]);
+		good = state &&
+		       (strchr("STZXt", state[2]) || (state[2] == 'D' && is_vfork(pid, tids[i])));
 		text_free(&t);
 	}
 	free(tids);

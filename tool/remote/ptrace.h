@@ -16,7 +16,7 @@
 struct tracee {
 	pid_t tid;
 	bool seized;
-	bool away;		      /* its registers and mask are not its own now */
+	bool away;	  /* its registers and mask are not its own now */
 	bool stopped;	  /* in a ptrace stop now */
 	int job_stop;	  /* the stop signal when it was stopped by job control, else 0 */
 	uint64_t sigmask; /* as it was when seized */

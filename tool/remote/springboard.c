@@ -100,65 +100,65 @@ __asm__(".pushsection .rodata\n"
 		H_SIZE) "\n"
 			"sb_code:\n"
 			"sb_enter:\n"
-			"	leaq sb_begin+" STR(H_NAME) "(%rip), %rdi\n"
-							    "	movl sb_begin+" STR(
-								    H_MEMFD_FLAGS) "(%rip), %esi\n"
-										   "	movl $319, %eax\n" /* memfd_create
-														*/
-										   "	syscall\n"
-										   "	testl %eax, %eax\n"
-										   "	js 3f\n"
-										   "	movl %eax, %r12d\n"
-										   "	cmpl $0, sb_begin+" STR(H_ARMED) "(%rip)\n"
-															     "	je 2f\n"
-															     "	movq sb_begin+" STR(H_ARENA) "(%rip), %rdi\n"
-																				  "	movq sb_begin+" STR(H_ARENA_LEN) "(%rip), %rsi\n"
-																									  "	movl $3, %edx\n" /* PROT_READ | PROT_WRITE */
-																									  "	movl $0x100001, %r10d\n" /* MAP_SHARED | MAP_FIXED_NOREPLACE */
-																									  "	movl %r12d, %r8d\n"
-																									  "	xorl %r9d, %r9d\n"
-																									  "	movl $9, %eax\n" /* mmap */
-																									  "	syscall\n"
-																									  "	cmpq sb_begin+" STR(H_ARENA) "(%rip), %rax\n"
-																													      "	jne 2f\n"
-																													      "	movq sb_begin+" STR(
-																														      H_TEXT) "(%rip), %rdi\n"
-																															      "	movq sb_begin+" STR(
-																																      H_TEXT_LEN) "(%rip), %rsi\n"
-																																		  "	movl $5, %edx\n" /* PROT_READ | PROT_EXEC */
-																																		  "	movl $0x100001, %r10d\n"
-																																		  "	movl %r12d, %r8d\n"
-																																		  "	movq sb_begin+" STR(H_ARENA_LEN) "(%rip), %r9\n"
-																																							  "	movl $9, %eax\n"
-																																							  "	syscall\n"
-																																							  "	movq %rax, %r13\n"
-																																							  "	movl %r12d, %edi\n"
-																																							  "	movl $3, %eax\n" /* close */
-																																							  "	syscall\n"
-																																							  "	cmpq sb_begin+" STR(
-																																								  H_TEXT) "(%rip), %r13\n"
-																																									  "	jne sb_leave\n"
-																																									  "	movq sb_begin+" STR(H_SLOT) "(%rip), %rbx\n"
-																																													       "	movq sb_begin+" STR(H_ARENA) "(%rip), %rbp\n"
-																																																		     "	jmp *sb_begin+" STR(H_ENTRY) "(%rip)\n"
-																																																						    "2:	movl %r12d, %edi\n"
-																																																						    "	movl $3, %eax\n" /* close */
-																																																						    "	syscall\n"
-																																																						    "	jmp 3f\n"
-																																																						    "sb_leave:\n"
-																																																						    "	movq sb_begin+" STR(
-																																																							    H_ARENA) "(%rip), %rdi\n"
-																																																								     "	movq sb_begin+" STR(
-																																																									     H_ALL_LEN) "(%rip), %rsi\n"
-																																																											"	movl $11, %eax\n" /* munmap */
+			"	leaq sb_begin+" STR(
+				H_NAME) "(%rip), %rdi\n"
+					"	movl sb_begin+" STR(H_MEMFD_FLAGS) "(%rip), %esi\n"
+									       "	movl $319, %eax\n" /* memfd_create
+													*/
+									       "	syscall\n"
+									       "	testl %eax, %eax\n"
+									       "	js 3f\n"
+									       "	movl %eax, %r12d\n"
+									       "	cmpl $0, sb_begin+" STR(
+										       H_ARMED) "(%rip)\n"
+												"	je 2f\n"
+												"	movq sb_begin+" STR(H_ARENA) "(%rip), %rdi\n"
+																"	movq sb_begin+" STR(H_ARENA_LEN) "(%rip), %rsi\n"
+																				       "	movl $3, %edx\n" /* PROT_READ | PROT_WRITE */
+																				       "	movl $0x100001, %r10d\n" /* MAP_SHARED | MAP_FIXED_NOREPLACE */
+																				       "	movl %r12d, %r8d\n"
+																				       "	xorl %r9d, %r9d\n"
+																				       "	movl $9, %eax\n" /* mmap */
+																				       "	syscall\n"
+																				       "	cmpq sb_begin+" STR(H_ARENA) "(%rip), %rax\n"
+																									  "	jne 2f\n"
+																									  "	movq sb_begin+" STR(H_TEXT) "(%rip), %rdi\n"
+																													"	movq sb_begin+" STR(H_TEXT_LEN) "(%rip), %rsi\n"
+																																	  "	movl $5, %edx\n" /* PROT_READ | PROT_EXEC */
+																																	  "	movl $0x100001, %r10d\n"
+																																	  "	movl %r12d, %r8d\n"
+																																	  "	movq sb_begin+" STR(
+																																		  H_ARENA_LEN) "(%rip), %r9\n"
+																																			       "	movl $9, %eax\n"
+																																			       "	syscall\n"
+																																			       "	movq %rax, %r13\n"
+																																			       "	movl %r12d, %edi\n"
+																																			       "	movl $3, %eax\n" /* close */
+																																			       "	syscall\n"
+																																			       "	cmpq sb_begin+" STR(H_TEXT) "(%rip), %r13\n"
+																																								 "	jne sb_leave\n"
+																																								 "	movq sb_begin+" STR(H_SLOT) "(%rip), %rbx\n"
+																																												   "	movq sb_begin+" STR(
+																																													   H_ARENA) "(%rip), %rbp\n"
+																																														    "	jmp *sb_begin+" STR(
+																																															    H_ENTRY) "(%rip)\n"
+																																																     "2:	movl %r12d, %edi\n"
+																																																     "	movl $3, %eax\n" /* close */
+																																																     "	syscall\n"
+																																																     "	jmp 3f\n"
+																																																     "sb_leave:\n"
+																																																     "	movq sb_begin+" STR(H_ARENA) "(%rip), %rdi\n"
+																																																				      "	movq sb_begin+" STR(H_ALL_LEN) "(%rip), %rsi\n"
+																																																									"	movl $11, %eax\n" /* munmap */
+																																																									"	syscall\n"
+																																																									"3:	PUT_BACK " STR(
+																																																										H_STUB) "\n"
+																																																											"sb_call:\n"
 																																																											"	syscall\n"
-																																																											"3:	PUT_BACK " STR(H_STUB) "\n"
-																																																															  "sb_call:\n"
-																																																															  "	syscall\n"
-																																																															  "	PUT_BACK " STR(
-																																																																  H_CALLER) "\n"
-																																																																	    "sb_end:\n"
-																																																																	    ".popsection\n");
+																																																											"	PUT_BACK " STR(
+																																																												H_CALLER) "\n"
+																																																													  "sb_end:\n"
+																																																													  ".popsection\n");
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10

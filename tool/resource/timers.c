@@ -191,6 +191,8 @@ static int answer_timers(struct ask *a)
 /* Ids are counted up; more than this is not caught up with by making timers. */
 #define MAX_SKIPPED 10000
 
+#define NSEC 1000000000ULL
+
 static void plan_itimer(struct plan *p, struct plan_slot *slot, const ItimerEntry *e, int which)
 {
 	struct itimerval v;
@@ -254,6 +256,80 @@ static int compare_ids(const void *a, const void *b)
 	return ((*x)->it_id > (*y)->it_id) - ((*x)->it_id < (*y)->it_id);
 }
 
+static bool is_wall_clock(uint32_t clock)
+{
+	return clock == CLOCK_REALTIME || clock == CLOCK_MONOTONIC || clock == CLOCK_BOOTTIME ||
+	       clock == CLOCK_TAI;
+}
+
+/*
+ * What timer_getoverrun(2) says cannot be set: it is counted when a signal of the timer is
+ * taken. A timer that should have expired @overrun + 1 times since it was armed counts just that,
+ * and goes on from there.
+ */
+static bool start_for_overrun(const PosixTimerEntry *t, pid_t tid, struct itimerspec *its)
+{
+	uint64_t interval = t->isec * NSEC + t->insec, left = t->vsec * NSEC + t->vnsec, back, at;
+	struct timespec now;
+
+	if (!t->overrun || !interval || !left || !is_wall_clock(t->clock_id) || t->si_signo < 1 ||
+	    t->si_signo >= NSIG)
+		return false;
+	/* Another thread's signals are not ours to take. */
+	if (t->it_sigev_notify != SIGEV_SIGNAL &&
+	    (t->it_sigev_notify != SIGEV_THREAD_ID || (pid_t)t->notify_thread_id != tid))
+		return false;
+	if (__builtin_mul_overflow(interval, (uint64_t)t->overrun + 1, &back) ||
+	    clock_gettime(t->clock_id, &now))
+		return false;
+	at = now.tv_sec * NSEC + now.tv_nsec + left;
+	if (at <= back)
+		return false; /* This machine has not been up for so long. */
+	at -= back;
+	*its = (struct itimerspec){{t->isec, t->insec}, {at / NSEC, at % NSEC}};
+	return true;
+}
+
+static void arm_with_overrun(struct plan *p, struct plan_slot *slot, const PosixTimerEntry *t,
+			     const struct itimerspec *its)
+{
+	static const struct timespec limit = {.tv_sec = 1};
+	uint64_t set = 1ULL << (t->si_signo - 1);
+
+	plan_call(p, slot, "arm timer %ld, in the past", t->it_id, __NR_timer_settime,
+		  imm(t->it_id), imm(TIMER_ABSTIME), plan_data(p, its, sizeof(*its)), imm(0));
+	plan_call(p, slot, "let timer %ld count its overruns", t->it_id, __NR_rt_sigtimedwait,
+		  plan_data(p, &set, sizeof(set)), imm(0), plan_data(p, &limit, sizeof(limit)),
+		  imm(sizeof(set)));
+}
+
+/* Timers with overruns first, while no other can send a signal that would be taken for theirs. */
+static int arm_timers(struct plan *p, struct plan_slot *slot, const TaskTimersEntry *e)
+{
+	bool *armed = calloc(e->n_posix + 1, sizeof(*armed));
+	struct itimerspec its;
+	size_t i;
+
+	if (!armed)
+		return -ENOMEM;
+	for (i = 0; i < e->n_posix; i++) {
+		armed[i] = start_for_overrun(e->posix[i], slot->tid, &its);
+		if (armed[i])
+			arm_with_overrun(p, slot, e->posix[i], &its);
+	}
+	for (i = 0; i < e->n_posix; i++) {
+		const PosixTimerEntry *t = e->posix[i];
+
+		if (armed[i] || (!t->vsec && !t->vnsec))
+			continue;
+		its = (struct itimerspec){{t->isec, t->insec}, {t->vsec, t->vnsec}};
+		plan_call(p, slot, "arm timer %ld", t->it_id, __NR_timer_settime, imm(t->it_id),
+			  imm(0), plan_data(p, &its, sizeof(its)), imm(0));
+	}
+	free(armed);
+	return 0;
+}
+
 static int plan_posix(struct plan *p, struct plan_slot *slot, const TaskTimersEntry *e)
 {
 	bool ask = prctl(PR_TIMER_CREATE_RESTORE_IDS, 2, 0, 0, 0) >= 0;
@@ -268,33 +344,33 @@ static int plan_posix(struct plan *p, struct plan_slot *slot, const TaskTimersEn
 			  imm(PR_TIMER_CREATE_RESTORE_IDS), imm(1), imm(0), imm(0), imm(0));
 	for (i = 0; i < e->n_posix; i++) {
 		const PosixTimerEntry *t = e->posix[i];
-		struct itimerspec its = {{t->isec, t->insec}, {t->vsec, t->vnsec}};
 
 		ret = ask ? 0 : count_up(p, slot, t, &next);
 		if (ret)
 			return ret;
 		create_timer(p, slot, t, plan_data(p, &t->it_id, sizeof(t->it_id)));
-		if (t->vsec || t->vnsec)
-			plan_call(p, slot, "arm timer %ld", t->it_id, __NR_timer_settime,
-				  imm(t->it_id), imm(0), plan_data(p, &its, sizeof(its)), imm(0));
 	}
 	if (ask && e->n_posix)
 		plan_call(p, slot, "timer ids as usual", 0, __NR_prctl,
 			  imm(PR_TIMER_CREATE_RESTORE_IDS), imm(0), imm(0), imm(0), imm(0));
-	return 0;
+	return arm_timers(p, slot, e);
 }
 
 static int plan_timers(struct plan *p, struct plan_slot *slot, const struct thread *t)
 {
 	const TaskTimersEntry *e = t->core->tc->timers;
+	int ret;
 
 	if (!e)
 		return 0;
 	slot->phase = PHASE_PENDING;
+	ret = plan_posix(p, slot, e);
+	if (ret)
+		return ret;
 	plan_itimer(p, slot, e->real, ITIMER_REAL);
 	plan_itimer(p, slot, e->virt, ITIMER_VIRTUAL);
 	plan_itimer(p, slot, e->prof, ITIMER_PROF);
-	return plan_posix(p, slot, e);
+	return 0;
 }
 
 const struct attribute attribute_timers = {

@@ -22,6 +22,8 @@ struct plan_task {
 	uint64_t vdso;		    /* where its [vdso] is at the end */
 	struct operand table_ready; /* word: descriptors below are in place; see fds.c */
 	bool has_table_ready;
+	struct operand table_unused; /* word: sharers of its table have their memory */
+	uint32_t n_sharers;	     /* other tasks with this one's descriptor table */
 };
 
 static inline struct plan_task *plan_task(const struct task *t)

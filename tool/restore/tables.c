@@ -138,17 +138,48 @@ int plan_fds(struct plan *p)
 	return ret ? ret : plan_ok(p);
 }
 
-void plan_close_service(struct plan *p)
+/* The task that made @t's descriptor table; NULL if that is @t itself. */
+static struct plan_task *shares_with(const struct task *t)
+{
+	return task_is_zombie(t) || t->fdtable->plan == t ? NULL : plan_task(t->fdtable->plan);
+}
+
+/* Those that share a table with the task that closes must have read their memory by then. */
+static void wait_for_sharers(struct plan *p)
 {
 	struct task **t;
 
 	vec_for_each (&p->cp->tasks, t) {
-		struct plan_slot *slot = plan_task(*t)->slot;
+		struct plan_task *owner = shares_with(*t);
+
+		if (owner && !owner->n_sharers++)
+			owner->table_unused = plan_word(p);
+	}
+	vec_for_each (&p->cp->tasks, t) {
+		struct plan_task *owner = shares_with(*t);
+
+		if (!owner)
+			continue;
+		plan_task(*t)->slot->phase = PHASE_THREADS;
+		plan_signal(p, plan_task(*t)->slot, owner->table_unused, owner->n_sharers);
+	}
+}
+
+void plan_close_service(struct plan *p)
+{
+	struct task **t;
+
+	wait_for_sharers(p);
+	vec_for_each (&p->cp->tasks, t) {
+		struct plan_task *pt = plan_task(*t);
 
 		if (task_is_zombie(*t) || (*t)->fdtable->plan != *t)
 			continue;
-		slot->phase = PHASE_TASK;
-		plan_call(p, slot, "the images folder", 0, __NR_close_range, imm(p->service_fd),
+		pt->slot->phase = PHASE_TASK;
+		if (pt->n_sharers)
+			plan_await(p, pt->slot, pt->table_unused, pt->n_sharers,
+				   "wait for those with the same descriptors", 0);
+		plan_call(p, pt->slot, "the images folder", 0, __NR_close_range, imm(p->service_fd),
 			  imm(p->service_fd + p->chain.dirs.n - 1), imm(0));
 	}
 }
