@@ -42,16 +42,21 @@ $(BUILD)/proto/%.pb-c.o: $(BUILD)/proto/%.pb-c.c $(PB_H)
 
 # --- the tool -----------------------------------------------------------
 TOOL_C := $(sort $(wildcard tool/*/*.c))
+TOOL_S := $(sort $(wildcard tool/*/*.S))
 GEN_H := $(BUILD)/proto/stasis.pb-c.h
 EXTRA_O :=
 -include $(wildcard parasite/build.mk bpf/build.mk)
 
-TOOL_O := $(TOOL_C:%.c=$(BUILD)/%.o)
+TOOL_O := $(TOOL_C:%.c=$(BUILD)/%.o) $(TOOL_S:%.S=$(BUILD)/%.o)
 LIB_O := $(filter-out $(BUILD)/tool/cli/main.o,$(TOOL_O)) $(PB_O) $(EXTRA_O)
 
 $(BUILD)/%.o: %.c | $(GEN_H)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) -I$(BUILD)/proto $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/%.o: %.S
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) -MMD -MP -c -o $@ $<
 
 # Everything but main(), for the tests to link with.
 $(BUILD)/libstasis.a: $(LIB_O)
@@ -65,14 +70,16 @@ $(BUILD)/stasis: $(BUILD)/tool/cli/main.o $(BUILD)/libstasis.a
 -include $(wildcard selftests/build.mk qemu/build.mk docs/build.mk)
 
 # --- housekeeping -------------------------------------------------------
-FORMATTED = $(shell git ls-files --cached --others --exclude-standard '*.c' '*.h')
+FILES = $(wildcard $(shell git ls-files --cached --others --exclude-standard))
+FORMATTED = $(filter %.c %.h,$(FILES))
+SCRIPTS = $(shell grep -lE '^\#!.*[/ ](ba|da)?sh$$' $(filter-out %.patch,$(FILES)))
 
 format:
 	clang-format -i $(FORMATTED)
 
 lint:
 	clang-format --dry-run -Werror $(FORMATTED)
-	shellcheck -x $(shell git ls-files --cached --others --exclude-standard '*.sh') .ci/run
+	shellcheck -x $(SCRIPTS)
 
 # Debian packages that are missing here are installed; nothing else is changed.
 deps:

@@ -28,6 +28,7 @@ emulator_for() {
 	fi
 }
 
+# shellcheck disable=SC2120 # those that call it with an image are in other files
 # accelerator [IMAGE]: kvm if a guest with this kernel once reached its command under KVM since this machine was booted.
 accelerator() {
 	local image=${1:-} stamp

@@ -134,20 +134,20 @@ series_files() {
 # series_sync DIR FILES: makes DIR, which is the stock source plus some series, the stock source plus what FILES holds, and
 # touches only files that really change, so that make compiles only what depends on them.
 series_sync() {
-	local dir=$1 files=$2 stock f
+	local dir=$1 patched=$2 stock f
 
 	stock=$(source_dir)/linux
 	touch "$dir/.stasis-files"
-	sort -u "$dir/.stasis-files" "$files/touched" | while read -r f; do
-		if [ -e "$files/new/$f" ]; then
-			put "$files/new/$f" "$dir/$f" || return
-		elif grep -qxF "$f" "$files/touched" || [ ! -e "$stock/$f" ]; then
+	sort -u "$dir/.stasis-files" "$patched/touched" | while read -r f; do
+		if [ -e "$patched/new/$f" ]; then
+			put "$patched/new/$f" "$dir/$f" || return
+		elif grep -qxF "$f" "$patched/touched" || [ ! -e "$stock/$f" ]; then
 			rm -f "$dir/$f"
 		else
 			put "$stock/$f" "$dir/$f" || return
 		fi
 	done || return
-	cp "$files/touched" "$dir/.stasis-files"
+	cp "$patched/touched" "$dir/.stasis-files"
 }
 
 kernel_apply_series() {

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "remote/springboard_code.h"
 
 /* What it takes to put a thread back; the code below loads it by offset. */
 struct saved {
@@ -33,132 +34,42 @@ struct head {
 
 extern const char sb_begin[], sb_code[], sb_enter[], sb_call[], sb_leave[], sb_end[];
 
-#define STR_(x) #x
-#define STR(x)	STR_(x)
-
-/* Offsets that the assembly uses; checked below. */
-#define H_STUB	      0
-#define H_CALLER      152
-#define H_ARENA	      304
-#define H_ARENA_LEN   312
-#define H_TEXT	      320
-#define H_TEXT_LEN    328
-#define H_ALL_LEN     336
-#define H_ENTRY	      344
-#define H_SLOT	      352
-#define H_MEMFD_FLAGS 360
-#define H_ARMED	      364
-#define H_NAME	      368
-#define H_SIZE	      376
-
-_Static_assert(sizeof(struct saved) == 152, "saved");
-_Static_assert(offsetof(struct head, caller) == H_CALLER, "caller");
-_Static_assert(offsetof(struct head, arena) == H_ARENA, "arena");
-_Static_assert(offsetof(struct head, all_len) == H_ALL_LEN, "all_len");
-_Static_assert(offsetof(struct head, slot) == H_SLOT, "slot");
-_Static_assert(offsetof(struct head, armed) == H_ARMED, "armed");
+/* What the assembly believes. */
+#define CHECK_SAVED(field, at) _Static_assert(offsetof(struct saved, field) == (at), #field)
+#define CHECK_HEAD(field, at)  _Static_assert(offsetof(struct head, field) == (at), #field)
+CHECK_SAVED(r15, S_R15);
+CHECK_SAVED(r14, S_R14);
+CHECK_SAVED(r13, S_R13);
+CHECK_SAVED(r12, S_R12);
+CHECK_SAVED(rbp, S_RBP);
+CHECK_SAVED(rbx, S_RBX);
+CHECK_SAVED(r11, S_R11);
+CHECK_SAVED(r10, S_R10);
+CHECK_SAVED(r9, S_R9);
+CHECK_SAVED(r8, S_R8);
+CHECK_SAVED(rax, S_RAX);
+CHECK_SAVED(rcx, S_RCX);
+CHECK_SAVED(rdx, S_RDX);
+CHECK_SAVED(rsi, S_RSI);
+CHECK_SAVED(rdi, S_RDI);
+CHECK_SAVED(rip, S_RIP);
+CHECK_SAVED(rflags, S_RFLAGS);
+CHECK_SAVED(rsp, S_RSP);
+CHECK_SAVED(mask, S_MASK);
+_Static_assert(sizeof(struct saved) == S_SIZE, "saved");
+CHECK_HEAD(stub, H_STUB);
+CHECK_HEAD(caller, H_CALLER);
+CHECK_HEAD(arena, H_ARENA);
+CHECK_HEAD(arena_len, H_ARENA_LEN);
+CHECK_HEAD(text, H_TEXT);
+CHECK_HEAD(text_len, H_TEXT_LEN);
+CHECK_HEAD(all_len, H_ALL_LEN);
+CHECK_HEAD(entry, H_ENTRY);
+CHECK_HEAD(slot, H_SLOT);
+CHECK_HEAD(memfd_flags, H_MEMFD_FLAGS);
+CHECK_HEAD(armed, H_ARMED);
+CHECK_HEAD(name, H_NAME);
 _Static_assert(sizeof(struct head) == H_SIZE, "head");
-
-/*
- * PUT_BACK loads a struct saved by rip-relative reads only: it writes no
- * memory and needs no stack. popfq reads the flags out of the structure.
- */
-__asm__(".pushsection .rodata\n"
-	".balign 16\n"
-	".globl sb_begin, sb_code, sb_enter, sb_call, sb_leave, sb_end\n"
-	".hidden sb_begin, sb_code, sb_enter, sb_call, sb_leave, sb_end\n"
-	".macro PUT_BACK at\n"
-	"	movl $14, %eax\n" /* rt_sigprocmask(SIG_SETMASK, &mask, NULL, 8) */
-	"	movl $2, %edi\n"
-	"	leaq sb_begin+\\at+144(%rip), %rsi\n"
-	"	xorl %edx, %edx\n"
-	"	movl $8, %r10d\n"
-	"	syscall\n"
-	"	movq sb_begin+\\at+0(%rip), %r15\n"
-	"	movq sb_begin+\\at+8(%rip), %r14\n"
-	"	movq sb_begin+\\at+16(%rip), %r13\n"
-	"	movq sb_begin+\\at+24(%rip), %r12\n"
-	"	movq sb_begin+\\at+32(%rip), %rbp\n"
-	"	movq sb_begin+\\at+40(%rip), %rbx\n"
-	"	movq sb_begin+\\at+48(%rip), %r11\n"
-	"	movq sb_begin+\\at+56(%rip), %r10\n"
-	"	movq sb_begin+\\at+64(%rip), %r9\n"
-	"	movq sb_begin+\\at+72(%rip), %r8\n"
-	"	movq sb_begin+\\at+80(%rip), %rax\n"
-	"	movq sb_begin+\\at+88(%rip), %rcx\n"
-	"	movq sb_begin+\\at+96(%rip), %rdx\n"
-	"	movq sb_begin+\\at+104(%rip), %rsi\n"
-	"	movq sb_begin+\\at+112(%rip), %rdi\n"
-	"	leaq sb_begin+\\at+128(%rip), %rsp\n"
-	"	popfq\n"
-	"	movq sb_begin+\\at+136(%rip), %rsp\n"
-	"	jmp *sb_begin+\\at+120(%rip)\n"
-	".endm\n"
-
-	"sb_begin:\n"
-	"	.skip " STR(
-		H_SIZE) "\n"
-			"sb_code:\n"
-			"sb_enter:\n"
-			"	leaq sb_begin+" STR(
-				H_NAME) "(%rip), %rdi\n"
-					"	movl sb_begin+" STR(H_MEMFD_FLAGS) "(%rip), %esi\n"
-									       "	movl $319, %eax\n" /* memfd_create
-													*/
-									       "	syscall\n"
-									       "	testl %eax, %eax\n"
-									       "	js 3f\n"
-									       "	movl %eax, %r12d\n"
-									       "	cmpl $0, sb_begin+" STR(
-										       H_ARMED) "(%rip)\n"
-												"	je 2f\n"
-												"	movq sb_begin+" STR(H_ARENA) "(%rip), %rdi\n"
-																"	movq sb_begin+" STR(H_ARENA_LEN) "(%rip), %rsi\n"
-																				       "	movl $3, %edx\n" /* PROT_READ | PROT_WRITE */
-																				       "	movl $0x100001, %r10d\n" /* MAP_SHARED | MAP_FIXED_NOREPLACE */
-																				       "	movl %r12d, %r8d\n"
-																				       "	xorl %r9d, %r9d\n"
-																				       "	movl $9, %eax\n" /* mmap */
-																				       "	syscall\n"
-																				       "	cmpq sb_begin+" STR(H_ARENA) "(%rip), %rax\n"
-																									  "	jne 2f\n"
-																									  "	movq sb_begin+" STR(H_TEXT) "(%rip), %rdi\n"
-																													"	movq sb_begin+" STR(H_TEXT_LEN) "(%rip), %rsi\n"
-																																	  "	movl $5, %edx\n" /* PROT_READ | PROT_EXEC */
-																																	  "	movl $0x100001, %r10d\n"
-																																	  "	movl %r12d, %r8d\n"
-																																	  "	movq sb_begin+" STR(
-																																		  H_ARENA_LEN) "(%rip), %r9\n"
-																																			       "	movl $9, %eax\n"
-																																			       "	syscall\n"
-																																			       "	movq %rax, %r13\n"
-																																			       "	movl %r12d, %edi\n"
-																																			       "	movl $3, %eax\n" /* close */
-																																			       "	syscall\n"
-																																			       "	cmpq sb_begin+" STR(H_TEXT) "(%rip), %r13\n"
-																																								 "	jne sb_leave\n"
-																																								 "	movq sb_begin+" STR(H_SLOT) "(%rip), %rbx\n"
-																																												   "	movq sb_begin+" STR(
-																																													   H_ARENA) "(%rip), %rbp\n"
-																																														    "	jmp *sb_begin+" STR(
-																																															    H_ENTRY) "(%rip)\n"
-																																																     "2:	movl %r12d, %edi\n"
-																																																     "	movl $3, %eax\n" /* close */
-																																																     "	syscall\n"
-																																																     "	jmp 3f\n"
-																																																     "sb_leave:\n"
-																																																     "	movq sb_begin+" STR(H_ARENA) "(%rip), %rdi\n"
-																																																				      "	movq sb_begin+" STR(H_ALL_LEN) "(%rip), %rsi\n"
-																																																									"	movl $11, %eax\n" /* munmap */
-																																																									"	syscall\n"
-																																																									"3:	PUT_BACK " STR(
-																																																										H_STUB) "\n"
-																																																											"sb_call:\n"
-																																																											"	syscall\n"
-																																																											"	PUT_BACK " STR(
-																																																												H_CALLER) "\n"
-																																																													  "sb_end:\n"
-																																																													  ".popsection\n");
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10
