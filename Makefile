@@ -14,7 +14,8 @@ SANITIZE ?=
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wno-unused-parameter
 OPT ?= -O2 -g
-SAN := $(if $(SANITIZE),-fsanitize=address -fsanitize=undefined -fno-omit-frame-pointer)
+SAN := $(if $(SANITIZE),-fsanitize=address -fsanitize=undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer)
 CFLAGS += -std=gnu11 $(OPT) $(WARN) $(SAN)
 CPPFLAGS += -D_GNU_SOURCE -DSTASIS_VERSION='"$(VERSION)"' -I$(BUILD) -I. -Itool -Ibpf
 LDFLAGS += $(SAN)
