@@ -60,7 +60,7 @@ static int read_tasks(struct show *s, struct error *err)
 		if (vec_push(&s->tasks, t))
 			return fail(err, -ENOMEM, "collecting processes");
 	}
-	qsort(s->tasks.at, s->tasks.n, sizeof(*s->tasks.at), by_pid);
+	vec_sort(&s->tasks, by_pid);
 	return 0;
 }
 

@@ -276,7 +276,7 @@ int dump_fds(struct dump *d, struct dump_task *dt)
 	ret = proc_dir_numbers(dt->procfd, "fd", &fds);
 	if (ret)
 		return fail(&d->run->err, ret, "task %d: list its descriptors", dt->pid);
-	qsort(fds.at, fds.n, sizeof(*fds.at), by_number);
+	vec_sort(&fds, by_number);
 	table = calloc(1, sizeof(*table));
 	if (!table || vec_push(&d->cp->fdtables, table)) {
 		free(table);

@@ -223,7 +223,8 @@ static json_object *unknown_to_json(const ProtobufCMessage *msg)
 		if (!f->tag)
 			continue;
 		n += put_varint(data + n, (uint64_t)f->tag << 3 | f->wire_type);
-		memcpy(data + n, f->data, f->len);
+		if (f->len)
+			memcpy(data + n, f->data, f->len);
 		n += f->len;
 	}
 	obj = bytes_to_json(data, n);

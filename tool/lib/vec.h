@@ -27,6 +27,9 @@ int vec_grow(void *at_ptr, size_t *room, size_t n, size_t more, size_t size);
 	(vec_reserve(v, 1) ? NULL \
 			   : (__typeof__((v)->at))memset(&(v)->at[(v)->n++], 0, sizeof(*(v)->at)))
 
+/* qsort(3) wants an address even for nothing. */
+#define vec_sort(v, compare) ((v)->n ? qsort((v)->at, (v)->n, sizeof(*(v)->at), compare) : (void)0)
+
 #define vec_free(v) (free((v)->at), (v)->at = NULL, (v)->n = (v)->room = 0)
 
 /* Behind the last element. An empty array may have no address: nothing is added to it then. */

@@ -227,7 +227,7 @@ static int check_tids(struct run *run, const struct checkpoint *cp)
 	if (ret)
 		fail(&run->err, ret, "image pstree.img");
 	else
-		qsort(tids.at, tids.n, sizeof(tids.at[0]), compare_u32);
+		vec_sort(&tids, compare_u32);
 	for (size_t i = 1; !ret && i < tids.n; i++)
 		if (tids.at[i] == tids.at[i - 1])
 			ret = bad_image(run, "pstree.img: thread id %u occurs twice", tids.at[i]);

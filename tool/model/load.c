@@ -238,8 +238,7 @@ static int read_fdtable(struct loader *l, struct fdtable *table)
 	image_reader_free(r);
 	if (ret)
 		return ret;
-	if (table->fds.n)
-		qsort(table->fds.at, table->fds.n, sizeof(table->fds.at[0]), compare_fds);
+	vec_sort(&table->fds, compare_fds);
 	for (size_t i = 1; i < table->fds.n; i++)
 		if (table->fds.at[i].msg->fd == table->fds.at[i - 1].msg->fd)
 			return bad_image(l->run, "fdinfo-%u.img: descriptor %u occurs twice",

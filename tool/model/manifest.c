@@ -106,8 +106,8 @@ int manifest_make(struct run *run, InventoryEntry *inventory)
 	while (!ret && (d = readdir(dir)))
 		if (belongs(d))
 			ret = add(run, &list, d->d_name);
-	if (!ret && list.n)
-		qsort(list.at, list.n, sizeof(list.at[0]), compare_names);
+	if (!ret)
+		vec_sort(&list, compare_names);
 	inventory->images = list.at;
 	inventory->n_images = list.n;
 	return ret;

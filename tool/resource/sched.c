@@ -86,7 +86,7 @@ static bool same_cpus(const ThreadCoreEntry *tc, const struct inherited *in)
 
 	if (tc->affinity.len > sizeof(in->affinity))
 		return false;
-	if (memcmp(tc->affinity.data, in->affinity, tc->affinity.len))
+	if (tc->affinity.len && memcmp(tc->affinity.data, in->affinity, tc->affinity.len))
 		return false;
 	for (i = tc->affinity.len; i < sizeof(in->affinity); i++)
 		if (in->affinity[i])

@@ -54,7 +54,7 @@ int plan_hole(struct plan *p)
 		vec_for_each (&(*mm)->vmas, vma)
 			if (vec_push(&p->used, ((struct range){vma->msg->start, vma->msg->end})))
 				return fail(&p->run->err, -ENOMEM, "restore plan");
-	qsort(p->used.at, p->used.n, sizeof(p->used.at[0]), compare);
+	vec_sort(&p->used, compare);
 	for (len = WANTED + least; len >= least; len = len / 2 >= least ? len / 2 : least) {
 		if (find(p, len))
 			return 0;

@@ -117,7 +117,8 @@ void plan_write(const struct plan *p, uint8_t *arena)
 	head->on_death = STUB_EXIT;
 	head->goal = p->n_parking;
 	head->size = p->arena_len;
-	memcpy(arena + p->data_off, p->data.at, p->data.n);
+	if (p->data.n)
+		memcpy(arena + p->data_off, p->data.at, p->data.n);
 	for (i = 0; i < p->relocations.n; i++) {
 		const struct relocation *r = &p->relocations.at[i];
 		uint64_t target = p->arena_at + lower(p, r->target, &kind);

@@ -102,7 +102,8 @@ struct operand plan_step(struct plan *p, struct plan_slot *slot, const char *why
 	step->slot = slot->index;
 	step->n_args = n;
 	step->next = NO_STEP;
-	memcpy(step->arg, args, n * sizeof(*args));
+	if (n)
+		memcpy(step->arg, args, n * sizeof(*args));
 	if (slot->head[slot->phase] == NO_STEP)
 		slot->head[slot->phase] = index;
 	else
@@ -121,8 +122,9 @@ struct operand plan_data(struct plan *p, const void *bytes, size_t len)
 		p->no_memory = true;
 		return (struct operand){OPERAND_DATA, 0};
 	}
-	memset(p->data.at + p->data.n, 0, padded);
-	if (bytes)
+	if (padded)
+		memset(p->data.at + p->data.n, 0, padded);
+	if (bytes && len)
 		memcpy(p->data.at + p->data.n, bytes, len);
 	p->data.n += padded;
 	return o;

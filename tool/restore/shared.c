@@ -78,7 +78,7 @@ static void merge(struct objects *o)
 
 	if (!o->list.n)
 		return;
-	qsort(o->list.at, o->list.n, sizeof(o->list.at[0]), compare);
+	vec_sort(&o->list, compare);
 	for (i = 1; i < o->list.n; i++) {
 		struct object *last = &o->list.at[n], *next = &o->list.at[i];
 
