@@ -6,6 +6,7 @@
  * What to do is in /vm of the initramfs, put there by qemu/lib/guest.sh:
  *   argv, env   NUL-terminated strings
  *   conf        lines "KEY VALUE": see read_conf()
+ *   modules     if the kernel has not built in all that is needed here: what to load, in order
  *
  * Ports, named stasis.NAME: out and err carry the command's output, ktap what is written to the
  * FIFO /run/stasis/ktap, ctl lines for the host: "start", then one of "exit STATUS", "timeout" or
@@ -30,6 +31,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -224,6 +226,23 @@ static void mount_early(void)
 	mount("proc", "/proc", "proc", 0, NULL);
 	mount("sysfs", "/sys", "sysfs", 0, NULL);
 	mount("devtmpfs", "/dev", "devtmpfs", 0, "mode=0755");
+}
+
+static void load_modules(void)
+{
+	struct dirent **names;
+	int i, fd, n = scandir("/vm/modules", &names, NULL, alphasort);
+	char path[300];
+
+	for (i = 0; i < n; i++) {
+		if (names[i]->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/vm/modules/%s", names[i]->d_name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 || syscall(SYS_finit_module, fd, "", 0))
+			fprintf(stderr, "init: load %s: %s\n", path, strerror(errno));
+		close(fd);
+	}
 }
 
 static void mount_root(struct guest *g)
@@ -528,6 +547,7 @@ int main(void)
 	pid_t pid;
 
 	mount_early();
+	load_modules();
 	g.ctl = wait_port("ctl");
 	if (g.ctl < 0)
 		fail(&g, "open the port stasis.ctl");

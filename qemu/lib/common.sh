@@ -19,6 +19,23 @@ die() {
 	exit 125
 }
 
+# What this machine cannot give at present (network, room on the disk) is told from what is wrong with the tree by this
+# status: `qemu/vm test --build-limit` skips for it.
+status_unavailable=69
+
+unavailable() {
+	(die "$@") || exit "$status_unavailable"
+}
+
+# need_room GIGABYTES WHAT: in the folder of the cache.
+need_room() {
+	local free
+
+	mkdir -p "$cache"
+	free=$(df --output=avail -B1G "$cache" | tail -n 1)
+	[ "$free" -ge "$1" ] || unavailable "$2 needs $1 GB in $cache, which has ${free// /} GB" "STASIS_CACHE names another folder; qemu/vm clean makes room"
+}
+
 need_program() {
 	local missing=() p
 

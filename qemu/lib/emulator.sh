@@ -69,7 +69,7 @@ kvm_probe() (
 cmd_probe() {
 	local accel
 
-	accel=$(accelerator) || exit
+	accel=$(accelerator '') || exit
 	printf 'accelerator: %s\n' "$accel"
 	printf 'emulator: %s\n' "$(command -v qemu-system-x86_64 || printf 'none of the system')"
 	printf 'emulator with CPUID faulting: %s\n' "$(emulator_built || printf 'not built (qemu/vm build qemu)')"
@@ -108,7 +108,9 @@ emulator_build_locked() {
 	emulator_built >/dev/null && return
 	need_program gcc make ninja pkg-config dpkg-source patch python3
 	out=$cache/qemu/$(emulator_key)
-	logged "$cache/log/qemu-source.log" "getting QEMU's source" emulator_source "$out" || die "no QEMU source"
+	need_room 3 "building QEMU"
+	logged "$cache/log/qemu-source.log" "getting QEMU's source" emulator_source "$out" ||
+		unavailable "no QEMU source" "is the mirror reachable? try: apt-get update"
 	logged "$cache/log/qemu-build.log" "building QEMU with CPUID faulting" emulator_compile "$out" || die "QEMU did not build"
 	rm -rf "$out.src"
 	say "built QEMU in $((SECONDS - start)) s"

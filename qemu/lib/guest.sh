@@ -80,11 +80,11 @@ guest_initrd() {
 	printf '%s/initrd\n' "$dir"
 }
 
-# guest_orders DIR COMMAND...: appends to the initramfs what init is to do.
+# guest_orders DIR IMAGE COMMAND...: appends to the initramfs what init is to do, and modules that it needs for that.
 guest_orders() {
-	local dir=$1 size share home=/root
+	local dir=$1 image=$2 size share home=/root
 
-	shift
+	shift 2
 	# What this user may not read here cannot be read in the guest either, not even by its root.
 	[ "$(id -u)" = 0 ] || home=/run/root
 	mkdir -p "$dir/cpio/vm"
@@ -99,6 +99,7 @@ guest_orders() {
 			size=$(stty size 2>/dev/null) && printf 'rows %s\ncols %s\n' "${size% *}" "${size#* }"
 		fi
 	} >"$dir/cpio/vm/conf"
+	boot_modules_for "$image" "$dir/cpio/vm/modules" || return
 	cat "$(guest_initrd)" >"$dir/initrd" && (cd "$dir/cpio" && find vm | cpio -o -H newc -R 0:0 --quiet) >>"$dir/initrd"
 }
 
@@ -164,9 +165,9 @@ guest_clean() {
 	[ -z "${guest_dir:-}" ] || [ -n "${STASIS_KEEP:-}" ] || rm -rf "$guest_dir"
 }
 
-# Lines of a kernel log that mean something is wrong with the kernel.
+# Lines of a kernel log that mean something is wrong with the kernel, and not with the CPU.
 guest_splats() {
-	tr -d '\r' <"$1" | grep -E -e 'WARNING: ' -e 'BUG: ' -e 'kernel BUG at' -e 'Oops: ' -e 'Kernel panic' -e 'INFO: task .* blocked' \
+	tr -d '\r' <"$1" | grep -v -e 'leaves CPU vulnerable' | grep -E -e 'WARNING: ' -e 'BUG: ' -e 'kernel BUG at' -e 'Oops: ' -e 'Kernel panic' -e 'INFO: task .* blocked' \
 		-e 'INFO: rcu.* (stall|detected)' -e 'INFO: possible ' -e 'INFO: trying to register non-static key' -e 'general protection fault' \
 		-e 'UBSAN: ' -e 'BUG kmalloc|BUG .*\(.*\): ' -e 'unable to handle' -e 'list_(add|del) corruption' -e 'ODEBUG: ' \
 		-e 'DEBUG_LOCKS_WARN_ON' -e 'kmemleak: [1-9]' -e 'blocked for more than' -e 'Bad page ' -e 'Bad rss-counter' || true
@@ -204,7 +205,7 @@ guest_run() {
 	guest_helpers=()
 	accel=$(accelerator "$image") || exit
 	program=$(emulator_for "$boot_cpu" "$accel") || exit
-	guest_orders "$guest_dir" "$@" || die "could not write the initramfs in $guest_dir"
+	guest_orders "$guest_dir" "$image" "$@" || die "could not write the initramfs in $guest_dir"
 	mkfifo "$guest_dir/monitor.in" "$guest_dir/monitor.out"
 	# Held open for reading and writing, so that the emulator does not wait for someone at the other end.
 	exec {guest_monitor}<>"$guest_dir/monitor.in" {guest_monitor_out}<>"$guest_dir/monitor.out"

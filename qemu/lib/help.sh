@@ -26,7 +26,8 @@ runs commands and tests in them.
   help [COMMAND]
 
 KERNEL is stock, patched (stock with kernel-patches/), debug (patched, with lockdep,
-KASAN and other checks), a bzImage, or a kernel tree, which is built in place.
+KASAN and other checks), debian (Debian's own kernel, downloaded), a bzImage, or a kernel
+tree, which is built in place.
 
 environment:
   KERNEL          kernel or kernels for commands that are given none
@@ -40,7 +41,7 @@ END
 
 help_boot_options() {
 	cat <<'END'
-  --kernel KERNEL   stock, patched, debug, a bzImage or a kernel tree (default: patched)
+  --kernel KERNEL   stock, patched, debug, debian, a bzImage or a kernel tree (default: patched)
   --cpu MODEL       QEMU's name of a CPU model. An Intel model (or ...,vendor=GenuineIntel)
                     gets an emulator with CPUID faulting (default: max)
   --mem SIZE        memory, as QEMU takes it (default: 2G)
@@ -88,6 +89,8 @@ of selftests/run; it is run only when named.
   --kernel KERNEL   a column (may be repeated; default: stock patched)
   --list            print the topics and their tests
   --tap             print TAP instead of the table
+  --build-limit SECONDS   build everything first; if that takes longer, or something cannot
+                    be fetched or there is no room for it, skip all and say why (status 4)
   --cpu, --mem, --smp, --append, --timeout, --console   as for run, for all topics;
                     a topic's own wishes are in its file 'vm'
   --set NAME        name of this run in the results (default: selftests)

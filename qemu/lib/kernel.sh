@@ -51,13 +51,13 @@ kernel_patches() {
 }
 
 kernel_key() {
-	local name=$1 files
+	local name=$1 inputs
 
-	mapfile -t files < <(kernel_fragments "$name"; kernel_patches "$name")
+	mapfile -t inputs < <(kernel_fragments "$name"; kernel_patches "$name")
 	{
 		printf '%s\n' "$name" "$(source_version)" "$kernel_recipe"
 		gcc --version | head -n 1
-		cat "${files[@]}"
+		cat "${inputs[@]}"
 	} | hash_of
 }
 
@@ -194,6 +194,7 @@ kernel_build_locked() {
 	log=$cache/log/kernel-$name.log
 	if [ -e "$out/bzImage" ]; then return 0; fi
 	need_program gcc make flex bison bc patch pahole cpio lz4
+	[ -e "$dir/Makefile" ] || need_room 5 "building the $name kernel"
 	logged "$cache/log/prepare-$name.log" "preparing the $name kernel's source" kernel_prepare_work "$dir" "$name" ||
 		die "the $name kernel's source could not be prepared"
 	[ "$out" = "$cache/kernel/$(kernel_key "$name")" ] || return 1
@@ -241,12 +242,15 @@ kernel_build_tree() {
 	fi
 }
 
-# kernel_image NAME: prints the bzImage of stock, patched, debug, of a source tree (built first) or of a file.
+# kernel_image NAME: prints the bzImage of stock, patched, debug, Debian's own, of a source tree (built first) or of a file.
 kernel_image() {
 	local name=$1 dir
 
 	if [[ " $kernel_names " == *" $name "* ]]; then
 		dir=$(kernel_build "$name") || exit
+		printf '%s/bzImage\n' "$dir"
+	elif [ "$name" = debian ]; then
+		dir=$(debian_kernel) || exit
 		printf '%s/bzImage\n' "$dir"
 	elif [ -d "$name" ] && [ -e "$name/Kbuild" ]; then
 		kernel_build_tree "$name" || exit
@@ -256,7 +260,7 @@ kernel_image() {
 	elif [ -f "$name" ]; then
 		readlink -f "$name"
 	else
-		die "no kernel '$name'" "it is one of: $kernel_names, or the path of a bzImage or of a kernel tree"
+		die "no kernel '$name'" "it is one of: $kernel_names debian, or the path of a bzImage or of a kernel tree"
 	fi
 }
 

@@ -38,14 +38,15 @@ source_download() {
 
 	need_program apt-get apt-cache dpkg-deb tar xz
 	package=$(source_package)
-	root=$(apt_root deb "${apt_suites[@]}") || die "no package lists of ${apt_suites[*]}" "is the mirror reachable? try: apt-get update"
+	root=$(apt_root deb "${apt_suites[@]}") ||
+		unavailable "no package lists of ${apt_suites[*]}" "is the mirror reachable? try: apt-get update"
 	version=$(source_newest "$root")
 	[ -n "$version" ] || die "no package $package in ${apt_suites[*]}" "STASIS_KERNEL_SERIES names the series wanted"
 	dir=$cache/source/$version
 	if [ ! -e "$dir/linux.tar.xz" ]; then
 		rm -rf "$dir.new" && mkdir -p "$dir.new/deb" || die "cannot write to $cache/source"
 		(cd "$dir.new/deb" && logged "$cache/log/source-download.log" "downloading $package $version" \
-			apt_private "$root" apt-get download "$package=$version") || die "could not download $package $version"
+			apt_private "$root" apt-get download "$package=$version") || unavailable "could not download $package $version"
 		dpkg-deb --fsys-tarfile "$dir.new"/deb/*.deb |
 			tar -x -C "$dir.new" --strip-components=3 --wildcards './usr/src/*.tar.xz' ||
 			die "$package $version holds no ./usr/src/*.tar.xz"

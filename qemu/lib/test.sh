@@ -191,12 +191,15 @@ test_parse() {
 	test_set=selftests
 	test_list=0
 	test_report=()
+	test_build_limit=0
 	test_arguments=()
 	boot_defaults
 	while [ $# -gt 0 ]; do
 		case $1 in
 		--list) test_list=1 && shift ;;
 		--tap) test_report+=(--tap) && shift ;;
+		--build-limit) need_value "$@" && test_build_limit=$2 && shift 2 ;;
+		--build-limit=*) test_build_limit=${1#*=} && shift ;;
 		--set) need_value "$@" && test_set=$2 && shift 2 ;;
 		--set=*) test_set=${1#*=} && shift ;;
 		--kernel) need_value "$@" && test_kernels+=("$2") && shift 2 ;;
@@ -211,7 +214,36 @@ test_parse() {
 		esac
 	done
 	if [ ${#test_kernels[@]} -eq 0 ]; then read -ra test_kernels <<<"${KERNEL:-stock patched}"; fi
+	[[ $test_build_limit =~ ^[0-9]+$ ]] || die "--build-limit '$test_build_limit' is not a number of seconds"
 	[[ $test_set =~ ^[A-Za-z0-9._-]+$ ]] || die "--set '$test_set' is not a plain name"
+}
+
+# Whether some topic of this run is for a CPU that only our emulator gives.
+test_needs_emulator() {
+	local topic
+
+	for topic in "${test_wanted[@]}"; do
+		if grep -q '^cpu=' "$tests_src/$topic/vm" 2>/dev/null; then return 0; fi
+	done
+	return 1
+}
+
+# With --build-limit, everything is built first. What takes longer, or cannot be fetched or kept here, is no failure of what
+# is to be tested: all is skipped then, and the reason is said.
+test_build_ahead() {
+	local what=("${test_kernels[@]}") why rc=0
+
+	[ "$test_build_limit" -gt 0 ] || return 0
+	if test_needs_emulator && [ "$(accelerator '')" != kvm ]; then what+=(qemu); fi
+	timeout -k 20 "$test_build_limit" "$top/qemu/vm" build "${what[@]}" 2> >(tee "$cache/log/build-ahead.log" >&2) >/dev/null || rc=$?
+	case $rc in
+	0) return 0 ;;
+	124 | 137) why="building ${what[*]} takes longer than $test_build_limit s here" ;;
+	"$status_unavailable") why=$(sed -n 's/^vm: error: //p' "$cache/log/build-ahead.log" | tail -n 1) ;;
+	*) exit "$rc" ;;
+	esac
+	printf '1..0 # SKIP %s\n' "$why"
+	exit 4
 }
 
 cmd_test() {
@@ -224,6 +256,8 @@ cmd_test() {
 	fi
 	test_select "${test_arguments[@]}"
 	need_program python3
+	mkdir -p "$cache/log"
+	test_build_ahead
 	tree=$(test_header_tree "${test_kernels[@]}") || exit
 	logged "$cache/log/kselftest.log" "building the tests of: ${test_wanted[*]}" test_compile "$tree" "${test_wanted[@]}" || exit 125
 	if [ "$test_list" = 1 ]; then
