@@ -18,9 +18,11 @@ struct plan_task {
 	struct operand born_word;   /* then: signalled when it is there */
 	bool adopts;		    /* tasks that others make fall to it */
 	bool helper_born;	    /* by a helper that stands for a dead leader */
-	VEC(struct task *) others;  /* tasks whose born_of this is */
-	uint64_t vdso;		    /* where its [vdso] is at the end */
-	struct operand table_ready; /* word: descriptors below are in place; see fds.c */
+	struct task *anchor;	    /* whose session it enters after birth (attach.c), or NULL */
+	struct operand in_session, entered; /* words of an anchor: it is, the others are */
+	VEC(struct task *) others;	    /* tasks whose born_of this is */
+	uint64_t vdso;			    /* where its [vdso] is at the end */
+	struct operand table_ready;	    /* word: descriptors below are in place; see fds.c */
 	bool has_table_ready;
 	struct operand table_unused; /* word: sharers of its table have their memory */
 	uint32_t n_sharers;	     /* other tasks with this one's descriptor table */
@@ -42,6 +44,14 @@ struct operand plan_clone(struct plan *p, struct plan_slot *slot, const char *wh
  * that a task which is not there yet must have. 0 when there is none.
  */
 pid_t plan_free_pid(struct plan *p);
+
+/*
+ * attach.c: whether @t, which can't get plan_task(t)->born_sid by birth, will enter it in
+ * PHASE_GROUPS; then born_sid is 0. And the steps for those.
+ */
+bool plan_can_attach(struct plan *p, struct task *t);
+void plan_attach(struct plan *p);
+
 void plan_subreaper(struct plan *p, struct plan_slot *slot, int on);
 /* deaths.c: zombies end, their parents see it; tasks are where they belong. */
 void plan_deaths(struct plan *p);

@@ -7,7 +7,8 @@
  * belong to its new one. Whoever fits under neither was reparented in its
  * past, and so it is again: a task of its session makes it through a helper
  * that exits, and its parent is for that time the subreaper that it falls to.
- * A leader that is dead is stood in for by a helper with its number.
+ * A leader that is dead is stood in for by a helper with its number. Where all of that
+ * fails, see attach.c.
  */
 #include <errno.h>
 #include <linux/sched.h>
@@ -143,6 +144,19 @@ static bool is_below(const struct task *t, const struct task *ancestor)
 	return false;
 }
 
+/* The number of a dead leader can be taken once; then the session holds it. */
+static bool stood_in_elsewhere(struct plan *p, struct task *t)
+{
+	pid_t sid = plan_task(t)->born_sid;
+	struct task **it;
+
+	vec_for_each (&p->cp->tasks, it)
+		if (plan_task(*it)->helper_born && plan_task(*it)->born_sid == sid &&
+		    (*it)->parent != t->parent)
+			return true;
+	return plan_task(p->cp->tasks.at[0])->sid == sid;
+}
+
 /*
  * @t cannot get its session from its parent. Somebody else makes it, and it
  * falls to its parent. The leader of its session, if that is below the parent,
@@ -153,17 +167,19 @@ static int find_other_birth(struct plan *p, struct task *t)
 	struct plan_task *pt = plan_task(t);
 	struct task *leader = checkpoint_task(p->cp, pt->born_sid);
 
-	if (!leader) {
+	if (!leader && !stood_in_elsewhere(p, t)) {
 		pt->helper_born = true;
 		return 0;
 	}
-	if (leader != t && is_below(leader, t->parent) && !is_below(leader, t)) {
+	if (leader && leader != t && is_below(leader, t->parent) && !is_below(leader, t)) {
 		pt->born_of = leader;
 		pt->now_pgid = pt->born_sid;
 		return vec_push(&plan_task(leader)->others, t)
 			       ? fail(&p->run->err, -ENOMEM, "restore plan")
 			       : 0;
 	}
+	if (plan_can_attach(p, t))
+		return 0;
 	fail_text(&p->run->err, -EOPNOTSUPP,
 		  "task %d: session %d can reach it neither through its parent %d nor through a "
 		  "helper below it",
@@ -352,7 +368,7 @@ static int plan_birth(struct plan *p, struct task *t)
 		adopts += plan_task(*c)->born_of || plan_task(*c)->helper_born;
 	if (adopts)
 		plan_subreaper(p, slot, 1);
-	if (!is_leader(t) && pt->pgid == task_pid(t) && pt->now_pgid != pt->pgid) {
+	if (!is_leader(t) && !pt->anchor && pt->pgid == task_pid(t) && pt->now_pgid != pt->pgid) {
 		plan_call(p, slot, "lead group %ld", pt->pgid, __NR_setpgid, imm(0), imm(0));
 		pt->now_pgid = pt->pgid;
 	}
@@ -531,8 +547,10 @@ int plan_tree(struct plan *p)
 		if (!task_is_zombie(p->cp->tasks.at[i]) || is_leader(p->cp->tasks.at[i]) ||
 		    plan_task(p->cp->tasks.at[i])->pgid == task_pid(p->cp->tasks.at[i]))
 			ret = plan_birth(p, p->cp->tasks.at[i]);
-	if (!ret)
+	if (!ret) {
+		plan_attach(p);
 		ret = plan_groups(p);
+	}
 	if (!ret) {
 		plan_deaths(p);
 		plan_adoptions(p);
