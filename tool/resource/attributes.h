@@ -24,6 +24,6 @@ struct kernel_sched_attr {
 
 extern const struct attribute attribute_registers, attribute_process, attribute_thread,
 	attribute_sched, attribute_rlimits, attribute_timers, attribute_sigaction,
-	attribute_sigpending, attribute_creds, attribute_fs, attribute_seccomp;
+	attribute_sigpending, attribute_creds, attribute_fs, attribute_seccomp, attribute_cpuid;
 
 #endif
