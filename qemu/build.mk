@@ -13,6 +13,11 @@ vm-test: deps
 test-debug: deps
 	$(VM) test --kernel debug --set debug $(VM_FLAGS) $(TOPICS)
 
+# The four problems on Debian's and on the patched kernel, side by side.
+kernel-demo: deps
+	$(MAKE) all selftests
+	selftests/kernel/demo
+
 vm-build: deps
 	$(VM) build
 
@@ -20,7 +25,7 @@ lint-vm:
 	cd qemu && shellcheck -x vm host-fits selftest/run lib/*.sh guest/*.sh
 lint: lint-vm
 
-.PHONY: vm-test test-debug vm-build lint-vm
+.PHONY: vm-test test-debug kernel-demo vm-build lint-vm
 
 # The workshop's own tests; with guests they take a few minutes more.
 vm-selftest: deps
