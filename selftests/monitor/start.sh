@@ -1,117 +1,116 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # stasis monitor start, stop, status, show: what they say and leave behind.
-set -u
-stasis=${STASIS:-build/stasis}
-dir=/sys/fs/bpf/stasis-test-cli-$$-$RANDOM
-tmp=$(mktemp -d)
-trap '"$stasis" monitor stop --folder "$dir" 2>/dev/null; rm -rf "$tmp"' EXIT
-n=0
+cd "$(dirname "$0")/../.." || exit 1
+. selftests/monitor/lib.sh
+dir=/sys/fs/bpf/stasis
 
-if [ "$(id -u)" != 0 ]; then
-	echo '# needs root'
-	exit 4
-fi
-
-mon() {
-	"$stasis" monitor "$@" --folder "$dir" >"$tmp/out" 2>"$tmp/err"
+out_like() { grep -q -- "$1" "$tmp/out" || { echo "stdout has nothing like: $1"; false; }; }
+json() { python3 -c "import json, sys
+d = json.load(open(sys.argv[1]))
+$1" "$tmp/out" "${@:2}"; }
+# refused WORDS ARGS...: the command fails, and says why
+refused() {
+	run monitor "${@:2}"
+	exited 1 && err_has "$1"
 }
+# What is pinned there, and every program and map of ours.
+pinned() { find /sys/fs/bpf -mindepth 1 ! -name '*.debug'; }
+nothing_pinned() { [ -z "$(pinned)" ] || { pinned; false; }; }
 
-# result NAME: of the command before
-result() {
-	local status=$?
-	n=$((n + 1))
-	if [ $status = 0 ]; then
-		echo "ok $n $1"
-	else
-		sed 's/^/# /' "$tmp/out" "$tmp/err"
-		echo "not ok $n $1"
-	fi
-}
-
-says() {
-	grep -q -- "$1" "$tmp/out" "$tmp/err"
-}
-
-echo 1..18
-! mon status && says 'no monitor is running'
-result 'status without a monitor fails and says why'
-! mon stop && says 'no monitor is running'
-result 'stop without a monitor fails and says why'
-! mon start --limit 3 && says 'not between' && [ ! -e "$dir" ]
-result 'a limit out of range is refused'
+ok 'status without a monitor fails and says why' refused 'no monitor is running' status
+ok 'show without a monitor fails and says why' refused 'no monitor is running' show
+ok 'stop without a monitor fails and says why' refused 'no monitor is running' stop
+ok 'a limit out of range is refused' refused 'not between' start --limit 3
+ok 'a limit that is no number is refused' refused 'not a number' start --limit 12x
+ok 'an unknown subcommand is refused' refused 'no such subcommand' begin
 mkdir "$dir" && chmod 755 "$dir"
-! mon start && says 'not for root alone'
-result 'a folder that others can enter is refused'
+ok 'a folder that others can enter is refused' refused 'not for root alone' start
 rmdir "$dir"
-! "$stasis" monitor start --folder "$tmp/x" >"$tmp/out" 2>"$tmp/err" && says 'not on a BPF file system'
-result 'a folder elsewhere is refused'
-mon start
-status=$?
-if [ $status != 0 ] && says 'this kernel lacks'; then
-	sed 's/^/# /' "$tmp/err"
-	exit 4
-fi
-[ $status = 0 ] && [ "$(stat -c %a "$dir")" = 700 ]
-result 'start ends well, its folder is for root alone'
-! mon start && says 'running already'
-result 'a second start is refused'
-mon status && says ' 0 to the limit, 0 to lack of memory, 0 events missed'
-result 'status: nothing lost'
-mon status --json && python3 -c 'import json,sys; d=json.load(open(sys.argv[1]))
-assert d["running"] and d["births"] > 0 and d["lost_to_limit"] == 0' "$tmp/out"
-result 'status as JSON'
+ok 'a folder elsewhere is refused' refused 'not on a BPF file system' start --folder "$tmp/x"
+ok 'nothing is left behind by that' nothing_pinned
+
+as_nobody() {
+	chmod 755 "$tmp"
+	cp "$stasis" "$tmp/stasis"
+	status=0
+	setpriv --reuid 65534 --regid 65534 --clear-groups "$tmp/stasis" monitor "$1" \
+		>"$tmp/out" 2>"$tmp/err" || status=$?
+	exited 1 && err_has 'root'
+}
+ok 'another user than root is told so by start' as_nobody start
+
+# By a name that is only its own.
+cp "$stasis" "$tmp/stasis$$"
+start_monitor "$tmp/stasis$$"
+started() { exited 0 && [ "$(stat -c %a "$dir")" = 700 ] && ! pgrep -x "stasis$$"; }
+ok 'start ends well, its folder is for root alone, no process stays' started
+ok 'a second start is refused' refused 'running already' start
+ok 'another user than root is told so by show' as_nobody show
+run monitor status
+ok 'status: nothing lost' out_has ' 0 to the limit, 0 to lack of memory, 0 events missed'
+run monitor status --json
+ok 'status as JSON' json 'assert d["running"] and d["births"] > 0 and d["lost_to_limit"] == 0'
 
 # A double fork: the daemon's parent and its parent are gone.
 # shellcheck disable=SC2016
-(setsid sh -c '(sleep 1000 & echo $! >"$0")' "$tmp/pid")
+double_fork='(setsid sh -c "(sleep 1000 & echo \$! >$0)")
+until [ "$(cat /proc/$(cat $0)/comm)" = sleep ]; do :; done'
+sh -c "$double_fork" "$tmp/pid"
 pid=$(cat "$tmp/pid")
-mon show "$pid" && says '^complete' && says "^caba .*$$, [23] generations up" && says 'session .*, born'
-result 'show PID: the caba of a double fork'
-mon show && says "^ *$pid sleep *([0-9]*) *$$ .*parent ("
-result 'show: both trees and what happened'
-mon show --json && python3 -c 'import json,sys; d=json.load(open(sys.argv[1]))
-t=[t for t in d["tasks"] if t["pid"]==int(sys.argv[2])][0]
-assert t["complete"] and t["caba"]["pid"]==int(sys.argv[3]) and t["session"]["how"]=="born", t
-assert any(e["what"]=="reparent" for e in t["events"]), t' "$tmp/out" "$pid" $$
-result 'show as JSON'
-mon show $$ && says 'incomplete  its birth was not seen'
-result 'a process older than the monitor is said to be incomplete'
-! mon show 999999999 && says 'no such process'
-result 'show of a process that is not there fails'
-kill "$pid"
-
-# A dump asks the monitor of the machine: one that runs already is used and left alone.
-ours=
-if ! "$stasis" monitor status >/dev/null 2>&1; then
-	"$stasis" monitor start >/dev/null 2>&1
-	ours=1
-fi
-mkdir "$tmp/images"
-# shellcheck disable=SC2016
-setsid sh -c 'echo $$ >"$0"; (sleep 1000 & sleep 1000 & true); sleep 1000' "$tmp/pid" \
-	</dev/null >/dev/null 2>&1 &
-while [ "$(pgrep -c -s "$(cat "$tmp/pid" 2>/dev/null || echo 1)" -x sleep)" != 3 ]; do sleep 0.01; done
-pid=$(cat "$tmp/pid")
-"$stasis" dump -t "$pid" -D "$tmp/images" -R >"$tmp/out" 2>"$tmp/err" &&
-	[ "$(head -c 8 "$tmp/images/caba.img" | od -An -tx4 | tr -d ' ')" = 5456431953415333 ]
-result 'a dump writes what the monitor knows: caba.img'
-[ -z "$ours" ] || "$stasis" monitor stop
-if [ -n "$ours" ]; then
-	"$stasis" dump -t "$pid" -D "$tmp/images" -R >"$tmp/out" 2>"$tmp/err" &&
-		[ ! -e "$tmp/images/caba.img" ]
-	result 'a dump without a monitor leaves no old caba.img'
-else
-	n=$((n + 1))
-	echo "ok $n a dump without a monitor leaves no old caba.img # SKIP a monitor runs"
-fi
-kill_session() {
-	local p
-	for p in $(pgrep -s "$1"); do kill -9 "$p"; done
+run monitor show "$pid"
+known() {
+	out_like '^complete' && out_like "^caba .*$$, [34] generations up" && out_like 'session .*, born'
 }
-kill_session "$pid"
-mon stop && [ ! -e "$dir" ]
-result 'stop leaves nothing'
-mon start && mon stop && [ ! -e "$dir" ]
-result 'it can be started again'
-exit 0
+ok 'show PID: the caba of a double fork' known
+run monitor show
+ok 'show: both trees and what happened' out_like "^ *$pid sleep *([0-9]*) *$$ .*parent ("
+run monitor show --json
+ok 'show as JSON' json 't = [t for t in d["tasks"] if t["pid"] == int(sys.argv[2])][0]
+assert t["complete"] and t["caba"]["pid"] == int(sys.argv[3]) and t["session"]["how"] == "born", t
+assert any(e["what"] == "reparent" for e in t["events"]), t' "$pid" $$
+kill "$pid"
+run monitor show $$
+ok 'a process older than the monitor is said to be incomplete' out_has \
+	'incomplete  its birth was not seen'
+ok 'show of a process that is not there fails' refused 'no such process' show 999999999
+ok 'show of something that is no pid fails' refused 'not a pid' show 12x
+
+# Inside a pid namespace: its own numbers, and only its own processes.
+status=0
+# shellcheck disable=SC2016
+unshare --pid --fork --mount-proc sh -c "$double_fork; "'"$1" monitor show --json' "$tmp/pid" "$stasis" \
+	>"$tmp/out" 2>"$tmp/err" || status=$?
+inside() {
+	exited 0 && json 'a = {t["comm"]: t for t in d["tasks"]}
+s = a["sleep"]
+assert {t["pid"] for t in d["tasks"]} <= set(range(1, 20)), d
+assert s["caba"]["pid"] == 1 and s["complete"] and s["parent"] == 1, s
+assert s["pids"][-1]["pid"] == s["pid"] and s["pids"][-2]["pid"] != s["pid"], s'
+}
+ok 'show inside a pid namespace' inside
+
+run monitor stop
+ok 'stop leaves nothing' nothing_pinned
+again() {
+	run monitor start
+	exited 0 && run monitor stop && exited 0 && nothing_pinned
+}
+ok 'it can be started again' again
+leftover() {
+	mkdir -m 700 "$dir" "$dir/new" && again
+}
+ok 'what a killed start left behind does not matter' leftover
+two() {
+	run monitor start && exited 0 && run monitor start --folder /sys/fs/bpf/other && exited 0 &&
+		run monitor stop && exited 0 && run monitor status --folder /sys/fs/bpf/other &&
+		exited 0 && run monitor stop --folder /sys/fs/bpf/other && exited 0 && nothing_pinned
+}
+ok 'two monitors in two folders do not disturb each other' two
+without_bpffs() {
+	while umount /sys/fs/bpf 2>/dev/null; do :; done
+	[ "$(stat -f -c %T /sys/fs/bpf)" != bpf_fs ] && run monitor start && exited 0 &&
+		[ "$(stat -f -c %T /sys/fs/bpf)" = bpf_fs ] && run monitor stop && exited 0
+}
+ok 'start mounts the BPF file system where it is missing' without_bpffs
+finish
