@@ -4,6 +4,9 @@
  * say so by making READY, and wait for a signal. A KIND is
  *   path  open it by O_PATH, also if it is a symlink
  *   map   map it, too, shared and writable
+ *   cwd   it is the working directory, too
+ *   nofollow  open it by O_NOFOLLOW
+ *   fresh make it, with some bytes, and delete it
  *   child nothing is opened: a child shares all that is open so far
  */
 #include <err.h>
@@ -24,6 +27,16 @@ static void keep(const char *what)
 		fd = open(what + 4, O_RDWR);
 		if (fd < 0 || fstat(fd, &st) ||
 		    mmap(NULL, st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED)
+			err(1, "%s", what);
+	} else if (!strncmp(what, "cwd:", 4)) {
+		fd = open(what + 4, O_RDONLY);
+		if (fd >= 0 && fchdir(fd))
+			err(1, "%s", what);
+	} else if (!strncmp(what, "nofollow:", 9)) {
+		fd = open(what + 9, O_RDONLY | O_NOFOLLOW);
+	} else if (!strncmp(what, "fresh:", 6)) {
+		fd = open(what + 6, O_RDWR | O_CREAT | O_EXCL, 0600);
+		if (fd < 0 || write(fd, &fd, sizeof(fd)) != sizeof(fd) || unlink(what + 6))
 			err(1, "%s", what);
 	} else {
 		fd = open(what, O_RDONLY | O_NONBLOCK);

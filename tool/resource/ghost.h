@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Files that were deleted but are in use (remap-fpath.img, ghost-file-ID.img):
- * made again under their names for as long as tasks open them.
+ * made again for the tasks to open, under their names for an instant.
  */
 #ifndef STASIS_RESOURCE_GHOST_H
 #define STASIS_RESOURCE_GHOST_H
@@ -18,8 +18,11 @@ int ghosts_load(struct run *run, struct checkpoint *cp);
 int ghosts_make(struct run *run, struct checkpoint *cp);
 /* Delete them again: the tasks have them open, or the restore failed. */
 void ghosts_remove(struct run *run, struct checkpoint *cp);
-/* Where @g is meanwhile, for a file whose name was @name. */
-const char *ghost_path(const struct ghost *g, const char *name);
+/*
+ * The path by which tasks open @g where a file's name was @name. @by_name: without
+ * following a link, so that it has to be a name.
+ */
+const char *ghost_path(const struct ghost *g, const char *name, bool by_name);
 void ghost_put(struct ghost *g);
 
 #endif

@@ -181,7 +181,8 @@ static struct operand path_of(struct plan *p, struct file *f)
 	struct reg *r = f->data;
 
 	if (!r->has_path)
-		r->path = plan_string(p, r->ghost ? ghost_path(r->ghost, f->msg->reg->name)
+		r->path = plan_string(p, r->ghost ? ghost_path(r->ghost, f->msg->reg->name,
+							       f->msg->reg->flags & O_NOFOLLOW)
 						  : f->msg->reg->name);
 	r->has_path = true;
 	return r->path;

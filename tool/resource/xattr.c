@@ -80,7 +80,7 @@ int xattrs_write(const char *path, const GhostFileEntry *e, const char **name)
 		const GhostFileXattr *x = e->xattrs[i];
 
 		*name = x->name;
-		if (lsetxattr(path, x->name, x->value.data, x->value.len, 0))
+		if (setxattr(path, x->name, x->value.data, x->value.len, 0))
 			return -errno;
 	}
 	return 0;

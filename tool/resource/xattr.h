@@ -8,7 +8,7 @@
 /* Those of the file that @fd names (O_PATH will do), into @e: 0 or a negative errno. */
 int xattrs_read(int fd, GhostFileEntry *e);
 void xattrs_free(GhostFileEntry *e);
-/* Set them on @path itself; *@name is the one that failed. */
+/* Set them on the file that @path leads to; *@name is the one that failed. */
 int xattrs_write(const char *path, const GhostFileEntry *e, const char **name);
 
 #endif
