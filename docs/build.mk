@@ -19,7 +19,8 @@ man: $(MAN)
 
 install: install-docs
 install-docs: $(MAN) $(COMPLETION)
-	install -D -m 644 $(MAN) $(DESTDIR)$(PREFIX)/share/man/man8/stasis.8
+	install -d $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 644 $(MAN) docs/man/stasis-monitor.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -D -m 644 $(COMPLETION) \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/stasis
 

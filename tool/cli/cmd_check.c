@@ -192,7 +192,10 @@ static int check_named(struct run *run, struct features *f)
 			fail_text(&run->err, -EOPNOTSUPP, "this kernel lacks %s (%s)", names->at[i],
 				  why(f, id));
 			if (f->at[id].state == FEATURE_UNKNOWN)
-				fail_hint(&run->err, "run the check as root to be sure");
+				fail_hint(&run->err, geteuid() ? "run the check as root to be sure"
+							       : "not even root may try it here: "
+								 "a security policy or a lack of "
+								 "capabilities forbids it");
 			else
 				fail_hint(&run->err, "without it: %s", feature_rows[id].lost);
 		}

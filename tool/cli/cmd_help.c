@@ -24,6 +24,11 @@ int cmd_help(struct run *run)
 			return fail_hint(&run->err, "'stasis --help' lists the commands");
 		}
 	}
+	if (command && command->own) {
+		char help[] = "--help", *args[] = {run->opt.args[0], help, NULL};
+
+		return command->own(2, args) ? -EIO : 0;
+	}
 	help_print(stdout, command);
 	return 0;
 }

@@ -14,9 +14,11 @@ const struct command commands[] = {
 	{"check", CMD_CHECK, "[--feature NAME] [--json]",
 	 "show what this kernel can do for checkpoint and restore", .run = cmd_check},
 	{"monitor", CMD_OTHER, "start|stop|status|show [PID] [--limit N] [--light] [--json]",
-	 "remember who was born of whom after parents have exited", .own = cmd_monitor},
+	 "remember who was born of whom after parents have exited", .own = cmd_monitor,
+	 .words = "start stop status show --limit --light --json --folder --help"},
 	{"crit", CMD_OTHER, "decode|encode|info|show|x [OPTION...]",
-	 "look into image files, as crit", .own = cmd_crit},
+	 "look into image files, as crit", .own = cmd_crit,
+	 .words = "decode encode info show x --in --out --pretty --nopl --help"},
 	{"help", CMD_HELP, "[COMMAND] [--man | --completion]", "print help", .run = cmd_help},
 	/* Known from criu(8). */
 	{"pre-dump", CMD_PRE_DUMP, "-t PID [OPTION...]", "dump memory ahead of a dump",

@@ -175,6 +175,10 @@ void help_print_completion(FILE *f)
 		fprintf(f, "%s%s", i ? "|" : "", commands[i].name);
 	fputs(") cmd=$w; break;;\n\t\tesac\n\tdone\n\tcase $cmd in\n", f);
 	for (i = 0; i < n_commands; i++) {
+		if (commands[i].words)
+			fprintf(f,
+				"\t%s) compopt -o default; COMPREPLY=($(compgen -W '%s' -- \"$cur\"));;\n",
+				commands[i].name, commands[i].words);
 		if (!commands[i].run)
 			continue;
 		fprintf(f, "\t%s) COMPREPLY=($(compgen -W '", commands[i].name);

@@ -42,6 +42,7 @@ struct command {
 	int (*run)(struct run *run);
 	/* A command with arguments of its own; returns the exit status. */
 	int (*own)(int argc, char **argv);
+	const char *words; /* what completion offers for it, as its options are in no table */
 	bool needs_images; /* open the images folder and the log before run() */
 };
 

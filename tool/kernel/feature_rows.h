@@ -130,6 +130,8 @@ FEATURE(bpf_task_storage, "bpf_task_storage", SOME, "the process-tree monitor", 
 FEATURE(bpf_events, "bpf_events", SOME, "the monitor: births, execs and deaths", "stasis monitor")
 FEATURE(bpf_functions, "bpf_functions", SOME, "the monitor: sessions, groups, parents at once",
 	"system call tracepoints do it, at a cost for every system call")
+FEATURE(bpf_syscalls, "bpf_syscalls", SOME, "the monitor where functions cannot be traced",
+	"there, changes are noticed at a process's next fork, exec or exit")
 
 /* --- proposed --- */
 FEATURE(cpuid_faulting, "cpuid_faulting", SOME, "CPUID override (a property of the CPU)",

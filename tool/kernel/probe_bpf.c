@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <unistd.h>
 
+#include "kernel/bpf_attach.h"
 #include "kernel/probe.h"
 
 int probe_btf(void)
@@ -48,31 +49,35 @@ int probe_bpf_task_storage(void)
 	return r < 0 ? r : r ? 0 : geteuid() ? -EPERM : -EOPNOTSUPP;
 }
 
-/* A program that does nothing, attached for a moment. */
-static int probe_attach(const char *name, enum bpf_attach_type type)
+/* The first of @names that cannot be attached to decides. */
+static int all_of(const char *const names[], enum bpf_attach_type type)
 {
-	const struct bpf_insn code[] = {
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	LIBBPF_OPTS(bpf_prog_load_opts, opts, .expected_attach_type = type);
-	int id, prog;
+	int r = 0;
 
-	libbpf_set_print(NULL);
-	id = libbpf_find_vmlinux_btf_id(name, type);
-	if (id < 0)
-		return id;
-	opts.attach_btf_id = id;
-	prog = bpf_prog_load(BPF_PROG_TYPE_TRACING, "probe", "GPL", code, 2, &opts);
-	return prog < 0 ? -errno : probe_call(bpf_raw_tracepoint_open(NULL, prog));
+	while (!r && *names)
+		r = bpf_try_attach(*names++, type);
+	return r;
 }
 
 int probe_bpf_events(void)
 {
-	return probe_attach("sched_process_fork", BPF_TRACE_RAW_TP);
+	const char *const names[] = {"sched_process_fork", "sched_process_exec",
+				     "sched_process_exit", "sched_process_free", NULL};
+
+	return all_of(names, BPF_TRACE_RAW_TP);
 }
 
 int probe_bpf_functions(void)
 {
-	return probe_attach("change_pid", BPF_TRACE_FENTRY);
+	const char *const entry[] = {"change_pid", "kill_orphaned_pgrp", NULL};
+	int r = all_of(entry, BPF_TRACE_FENTRY);
+
+	return r ? r : bpf_try_attach("security_task_prctl", BPF_TRACE_FEXIT);
+}
+
+int probe_bpf_syscalls(void)
+{
+	int fd = bpf_syscall_event("sys_exit_setsid");
+
+	return fd < 0 ? fd : 0;
 }

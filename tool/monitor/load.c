@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bpf/caba.skel.h"
+#include "kernel/bpf_attach.h"
 #include "lib/cleanup.h"
 #include "monitor/monitor.h"
 #include "monitor/place.h"
@@ -48,6 +49,12 @@ static int need_features(const struct start *s, FILE *say, struct error *err)
 
 		if (f->present)
 			continue;
+		if (f->need == MONITOR_REQUIRED && f->error == -EPERM) {
+			fail_text(err, -EPERM, "starting the monitor: no permission for %s (%s)",
+				  f->name, f->why);
+			return fail_hint(err, "it needs root of the initial user namespace, and "
+					      "no security policy against it");
+		}
 		if (f->need == MONITOR_REQUIRED) {
 			fail_text(err, -EOPNOTSUPP, "this kernel lacks %s (%s), for %s", f->name,
 				  f->why, f->used_for);
@@ -159,7 +166,7 @@ static struct bpf_link *attach_one(struct bpf_program *prog)
 
 	if (strncmp(section, "tracepoint/", 11) != 0)
 		return bpf_program__attach(prog);
-	fd = probe_syscall_event(strrchr(section, '/') + 1);
+	fd = bpf_syscall_event(strrchr(section, '/') + 1);
 	if (fd < 0) {
 		errno = -fd;
 		return NULL;

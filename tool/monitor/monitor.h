@@ -40,6 +40,7 @@ struct monitor_feature {
 	enum monitor_need need;
 	bool present;
 	char why[96]; /* what was tried and what came of it, when absent */
+	int error;    /* the same as a negative errno; -EPERM: the caller may not ask */
 };
 
 #define MONITOR_FEATURES 8

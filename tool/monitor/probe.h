@@ -23,12 +23,6 @@ enum {
 /* Number of parameters of the kernel function @name, or -ENOENT. */
 int probe_function(const struct btf *btf, const char *name);
 
-/*
- * A perf event on the tracepoint syscalls:@name; the caller closes it. Needs no mounted tracefs.
- * Negative errno.
- */
-int probe_syscall_event(const char *name);
-
 /* What libbpf says goes nowhere, or its warnings to stderr. */
 void probe_quiet(void);
 void probe_loud(void);
