@@ -1,13 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * holder READY FILE...: keep every file open and mapped (private, read-only, not
- * touched), say so by making READY, and wait for a signal.
+ * holder READY [memory:MIB] FILE...: keep every file open and mapped (private,
+ * read-only, not touched), have that much memory written to, say so by making READY,
+ * and wait for a signal.
  */
 #include <err.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static void take_memory(size_t len)
+{
+	char *p = len ? mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+		      : NULL;
+
+	if (p == MAP_FAILED)
+		err(1, "%zu bytes", len);
+	if (p)
+		memset(p, 'm', len);
+}
 
 int main(int argc, char **argv)
 {
@@ -15,6 +29,10 @@ int main(int argc, char **argv)
 	int i, fd;
 
 	for (i = 2; i < argc; i++) {
+		if (!strncmp(argv[i], "memory:", 7)) {
+			take_memory(strtoul(argv[i] + 7, NULL, 10) << 20);
+			continue;
+		}
 		fd = open(argv[i], O_RDONLY);
 		if (fd < 0 || fstat(fd, &st))
 			err(1, "%s", argv[i]);
