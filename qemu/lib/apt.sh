@@ -10,11 +10,17 @@ apt_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 # The machine's Debian mirror: the repository that most of its package indexes come from, apart from those that hold
 # other suites than a plain mirror does.
 apt_mirror() {
-	local uri
+	local uri codename
 
 	uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' |
-		grep -v -e security -e backports | sort | uniq -c | sort -rn | awk 'NR == 1 { print $2 }')
-	[ -n "$uri" ] || die "apt knows no Debian mirror" "run apt-get update, then look at: apt-get indextargets"
+		grep -v -e security -e backports | sort | uniq -c | sort -rn | awk 'NR == 1 { print $2 }') || true
+	if [ -z "$uri" ]; then
+		# Without package lists, which images for containers leave out, apt still says where they would come from.
+		codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+		uri=$(apt-get update --print-uris -o Debug::NoLocking=1 2>/dev/null |
+			sed -n "s,^'\(.*\)/dists/\($codename\|stable\|testing\|sid\)/InRelease'.*,\1,p" | sed -n 1p)
+	fi
+	[ -n "$uri" ] || unavailable "apt knows no Debian mirror" "run apt-get update, then look at: apt-get indextargets"
 	printf '%s\n' "$uri"
 }
 
@@ -37,7 +43,7 @@ apt_root() {
 
 	shift
 	root=$cache/apt/$type-$(printf '%s\n' "$@" | hash_of)
-	mirror=$(apt_mirror)
+	mirror=$(apt_mirror) || return
 	[ -r "$apt_keyring" ] || die "no keyring $apt_keyring" "install debian-archive-keyring"
 	mkdir -p "$root"/{none,state,lists/partial,cache,archives/partial}
 	: >"$root/status"
