@@ -44,14 +44,12 @@ struct birth {
 	__u8 how;
 };
 
-static __always_inline void birth_read(struct birth *b, struct task_struct *leader)
+static __always_inline void birth_read(struct birth *b, struct caba_rec *rec,
+				       struct task_struct *leader)
 {
-	struct pid *pid = BPF_CORE_READ(leader, thread_pid);
-	__u32 level = BPF_CORE_READ(pid, level);
-
-	b->own = pid_at(pid, level < CABA_LEVELS ? level : 0);
-	b->session = global_nr(BPF_CORE_READ(leader, signal, pids[PIDTYPE_SID]));
-	b->group = global_nr(BPF_CORE_READ(leader, signal, pids[PIDTYPE_PGID]));
+	b->own = fill(rec, leader);
+	b->session = global_nr(leader->signal->pids[PIDTYPE_SID]);
+	b->group = global_nr(leader->signal->pids[PIDTYPE_PGID]);
 	b->when = bpf_ktime_get_boot_ns();
 }
 
@@ -93,12 +91,12 @@ static __always_inline void enter(struct tree *t, struct caba_rec *rec, const st
  */
 static __noinline struct caba_rec *take_over(struct task_struct *leader)
 {
-	__u32 tgid = BPF_CORE_READ(leader, tgid);
+	__u32 tgid = leader->tgid;
 	struct caba_rec *led = bpf_map_lookup_elem(&caba_led, &tgid), *rec;
 	struct caba_node *n;
 	struct tree t;
 
-	if (!led || !led->node || led->start != BPF_CORE_READ(leader, start_boottime) ||
+	if (!led || !led->node || led->start != leader->start_boottime ||
 	    !tree_get(&t))
 		return NULL;
 	rec = record_make(leader);
@@ -138,18 +136,17 @@ static __noinline struct caba_rec *adopt(struct task_struct *leader)
 		return rec;
 	/* Released: nothing would remove the record. While sighand is there, the RCU section we
 	 * are in keeps sched_process_free from having happened. */
-	if (!BPF_CORE_READ(leader, sighand) || !tree_get(&t))
+	if (!leader->sighand || !tree_get(&t))
 		return NULL;
 	rec = record_make(leader);
 	if (!rec) {
 		__sync_fetch_and_add(&t.head->lost_storage, 1);
 		return NULL;
 	}
-	fill(rec, leader);
-	birth_read(&b, leader);
+	birth_read(&b, rec, leader);
 	b.flags = rec->start < t.head->since ? CABA_OLD : CABA_LOST;
 	b.edge = CABA_EDGE_UNKNOWN | CABA_EDGE_GUESS;
-	if (BPF_CORE_READ_BITFIELD_PROBED(leader->signal, is_child_subreaper))
+	if (BPF_CORE_READ_BITFIELD(leader->signal, is_child_subreaper))
 		b.flags |= CABA_SUBREAPER;
 	up = record(leader->real_parent->group_leader);
 	if (leader->real_parent->flags & PF_KTHREAD) {
@@ -228,13 +225,12 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		__sync_fetch_and_add(&t.head->lost_storage, 1);
 		return 0;
 	}
-	fill(rec, child);
-	birth_read(&b, child);
+	birth_read(&b, rec, child);
 	b.how = CABA_HOW_BORN;
 	rec->parent_tgid = parent->tgid;
 	rec->parent_tid = parent->pid;
 	rec->parent_start = leader->start_boottime;
-	rec->parent_nr = pid_in_ns(BPF_CORE_READ(leader, thread_pid), rec->level, b.own.ns);
+	rec->parent_nr = pid_in_ns(leader->thread_pid, rec->level, b.own.ns);
 	rec->session.birth_nr = b.session;
 	rec->group.birth_nr = b.group;
 	bpf_probe_read_kernel(rec->parent_comm, sizeof(rec->parent_comm), leader->comm);
@@ -368,7 +364,7 @@ int scan(struct bpf_iter__task *ctx)
 		return 0;
 	up = record(task->real_parent->group_leader);
 	older = up && up->start < rec->start;
-	dead = BPF_CORE_READ(task, signal, live.counter) == 0;
+	dead = task->signal->live.counter == 0;
 	tree_lock(&t);
 	n = tree_node(&t, rec->node);
 	if (n && dead && n->state == CABA_ALIVE)

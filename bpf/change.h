@@ -23,7 +23,7 @@ static __always_inline int change_pid(struct task_struct *task, int type, struct
 	if (!rec)
 		return 0;
 	if (!rec->tgid)
-		rec->tgid = BPF_CORE_READ(leader, tgid);
+		rec->tgid = leader->tgid;
 	member_set(rec, type == PIDTYPE_SID, global_nr(pid), current_tgid());
 	return 0;
 }
@@ -56,7 +56,7 @@ int BPF_PROG(on_reparent, struct task_struct *tsk, struct task_struct *parent)
 		return 0;
 	rec = record(tsk->group_leader);
 	if (rec)
-		parent_set(rec, BPF_CORE_READ(tsk, real_parent, tgid));
+		parent_set(rec, tsk->real_parent->tgid);
 	return 0;
 }
 
@@ -105,7 +105,7 @@ int on_prctl_exit(void *ctx)
 	struct caba_rec *rec = record(task->group_leader);
 
 	if (rec)
-		subreaper_set(rec, BPF_CORE_READ_BITFIELD_PROBED(task->signal, is_child_subreaper));
+		subreaper_set(rec, BPF_CORE_READ_BITFIELD(task->signal, is_child_subreaper));
 	return 0;
 }
 
@@ -176,7 +176,7 @@ static __always_inline void orphan_children(struct task_struct *p)
 
 	w.head = (void *)p + bpf_core_field_offset(struct task_struct, children);
 	bpf_probe_read_kernel(&w.at, sizeof(w.at), w.head);
-	w.from = BPF_CORE_READ(p, tgid);
+	w.from = p->tgid;
 	bpf_loop(WALK_MAX, walk_step, &w, 0);
 }
 

@@ -68,12 +68,22 @@ static __always_inline void keep_led(const struct caba_rec *rec)
 
 static __always_inline struct caba_pid pid_at(struct pid *pid, __u32 level)
 {
-	/* numbers[] is a flexible array: its elements are reached by size. */
+	/* numbers[] is a flexible array: its further elements are reached by size. */
 	void *p = (void *)pid + bpf_core_field_offset(struct pid, numbers) +
 		  level * bpf_core_type_size(struct upid);
 	struct pid_namespace *ns = NULL;
 	struct caba_pid out = {};
 
+	/* Most processes are in the initial namespace, and a plain load is cheaper. */
+	if (!level) {
+		__u32 nr = pid->numbers[0].nr;
+
+		/* One load for both branches would have two kinds of pointer. */
+		barrier_var(nr);
+		out.nr = nr;
+		out.ns = pid->numbers[0].ns->ns.inum;
+		return out;
+	}
 	bpf_probe_read_kernel(&out.nr, sizeof(out.nr), p + bpf_core_field_offset(struct upid, nr));
 	bpf_probe_read_kernel(&ns, sizeof(ns), p + bpf_core_field_offset(struct upid, ns));
 	out.ns = BPF_CORE_READ(ns, ns.inum);
@@ -85,7 +95,7 @@ static __always_inline __u32 pid_in_ns(struct pid *pid, __u32 level, __u32 ns)
 {
 	struct caba_pid p;
 
-	if (!pid || BPF_CORE_READ(pid, level) < level || level >= CABA_LEVELS)
+	if (!pid || pid->level < level || level >= CABA_LEVELS)
 		return 0;
 	p = pid_at(pid, level);
 	return p.ns == ns ? p.nr : 0;
@@ -93,13 +103,13 @@ static __always_inline __u32 pid_in_ns(struct pid *pid, __u32 level, __u32 ns)
 
 static __always_inline __u32 global_nr(struct pid *pid)
 {
-	return pid ? pid_at(pid, 0).nr : 0;
+	return pid ? pid->numbers[0].nr : 0;
 }
 
 static __noinline void fill_deep(struct task_struct *task)
 {
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	__u32 level = BPF_CORE_READ(pid, level);
+	struct pid *pid = task->thread_pid;
+	__u32 level = pid->level;
 	struct caba_pids *deep;
 
 	deep = bpf_task_storage_get(&caba_deep, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -112,26 +122,31 @@ static __noinline void fill_deep(struct task_struct *task)
 	}
 }
 
-/* What is the same for every record: identity, pids, parent of the moment. */
-static __always_inline void fill(struct caba_rec *rec, struct task_struct *leader)
+/* What is the same for every record: identity, pids, parent of the moment. Its innermost pid. */
+static __always_inline struct caba_pid fill(struct caba_rec *rec, struct task_struct *leader)
 {
-	struct pid *pid = BPF_CORE_READ(leader, thread_pid);
-	__u32 level = BPF_CORE_READ(pid, level);
+	struct caba_pid own = {};
+	struct pid *pid = leader->thread_pid;
+	__u32 level = pid->level;
 
-	rec->start = BPF_CORE_READ(leader, start_boottime);
-	rec->tgid = BPF_CORE_READ(leader, tgid);
+	rec->start = leader->start_boottime;
+	rec->tgid = leader->tgid;
 	rec->level = level;
-	rec->real_parent = BPF_CORE_READ(leader, real_parent, tgid);
+	rec->real_parent = leader->real_parent->tgid;
 	rec->parent = rec->real_parent;
 	for (__u32 i = 0; i < CABA_INLINE; i++) {
 		if (i > level)
 			break;
-		rec->pids[i] = pid_at(pid, i);
+		own = pid_at(pid, i);
+		rec->pids[i] = own;
 	}
-	if (level < CABA_LEVELS && pid_at(pid, level).nr == 1)
-		rec->flags |= CABA_NS_INIT;
-	if (level >= CABA_INLINE)
+	if (level >= CABA_INLINE) {
+		own = pid_at(pid, level < CABA_LEVELS ? level : 0);
 		fill_deep(leader);
+	}
+	if (own.nr == 1)
+		rec->flags |= CABA_NS_INIT;
+	return own;
 }
 
 /* The second half of an attach to a session: the group that comes with it. */
@@ -213,12 +228,12 @@ static __always_inline void subreaper_set(struct caba_rec *rec, bool on)
  */
 static __always_inline void sync(struct caba_rec *rec, struct task_struct *leader, __u32 by)
 {
-	struct signal_struct *sig = BPF_CORE_READ(leader, signal);
+	struct signal_struct *sig = leader->signal;
 
-	member_set(rec, true, global_nr(BPF_CORE_READ(sig, pids[PIDTYPE_SID])), by);
-	member_set(rec, false, global_nr(BPF_CORE_READ(sig, pids[PIDTYPE_PGID])), by);
-	subreaper_set(rec, BPF_CORE_READ_BITFIELD_PROBED(sig, is_child_subreaper));
-	parent_set(rec, BPF_CORE_READ(leader, real_parent, tgid));
+	member_set(rec, true, global_nr(sig->pids[PIDTYPE_SID]), by);
+	member_set(rec, false, global_nr(sig->pids[PIDTYPE_PGID]), by);
+	subreaper_set(rec, BPF_CORE_READ_BITFIELD(sig, is_child_subreaper));
+	parent_set(rec, leader->real_parent->tgid);
 }
 
 #endif
