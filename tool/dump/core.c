@@ -81,6 +81,7 @@ static int ask_thread(struct dump *d, struct dump_task *dt, size_t i)
 				.procfd = dt->procfd,
 				.status = i == 0 ? &dt->status : NULL,
 				.tracee = &dt->tracees.at[i],
+				.xsave = &d->xsave,
 				.leader = i == 0,
 				.prog = &prog,
 			},

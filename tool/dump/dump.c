@@ -158,6 +158,7 @@ int dump_run(struct run *run)
 	d.cp->list_images = true;
 	d.collect.run = run;
 	d.collect.cp = d.cp;
+	xsave_layout_ask(&d.xsave);
 	ret = dump_tasks(&d);
 	if (!ret && !run->opt.leave_running && !run->opt.leave_stopped)
 		ret = dump_kill(&d);

@@ -17,6 +17,7 @@
 #include "remote/ptrace.h"
 #include "remote/springboard.h"
 #include "resource/collect.h"
+#include "resource/regs.h"
 
 /* A mapping while it is dumped; parallel to mm->vmas. */
 struct dump_vma {
@@ -65,6 +66,7 @@ struct dump {
 	struct checkpoint *cp;
 	struct collect collect; /* run, cp, and shared memory found so far */
 	struct dump_files files;
+	struct xsave_layout xsave;
 	uint32_t last_pages_id;
 	uint64_t own_ns[N_NAMESPACES]; /* inode numbers (tree.c) */
 	struct dump_stats stats;

@@ -22,6 +22,7 @@ struct tracee;
 struct plan;
 struct plan_slot;
 struct run;
+struct xsave_layout;
 
 /* One thread's questions during dump. */
 struct ask {
@@ -31,6 +32,7 @@ struct ask {
 	int procfd;			  /* /proc/PID */
 	const struct proc_status *status; /* the leader's; NULL for other threads */
 	struct tracee *tracee;		  /* stopped */
+	const struct xsave_layout *xsave;
 	uint32_t seccomp;     /* SECCOMP_MODE_* of this thread; set by the credentials */
 	bool leader;	      /* asks and answers per process as well */
 	struct program *prog; /* where ask() appends its ops; NULL from ask() is -ENOSPC */

@@ -65,7 +65,7 @@ static int look_registers(struct ask *a)
 
 	if (ptrace(PTRACE_GETREGSET, a->thread->tid, (void *)NT_X86_XSTATE, &iov) < 0)
 		return -errno;
-	core->thread_info = regs_to_message(&a->tracee->regs, xstate, iov.iov_len);
+	core->thread_info = regs_to_message(a->xsave, &a->tracee->regs, xstate, iov.iov_len);
 	return core->thread_info ? look_tls(a->thread->tid, core->thread_info) : -ENOMEM;
 }
 

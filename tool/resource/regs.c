@@ -43,16 +43,23 @@ static const struct part parts[] = {
 
 #define N_PARTS (sizeof(parts) / sizeof(parts[0]))
 
-/* Where the CPU keeps a component of the uncompacted area; false if it has none such. */
-static bool component(unsigned int bit, size_t *offset, size_t *len)
+void xsave_layout_ask(struct xsave_layout *ret)
 {
-	unsigned int eax = 0, ebx = 0, ecx = 0, edx = 0;
+	unsigned int eax = 0, ebx = 0, ecx = 0, edx = 0, bit;
+	uint64_t has = 0;
 
-	if (!__get_cpuid_count(0xd, bit, &eax, &ebx, &ecx, &edx) || !eax || !ebx)
-		return false;
-	*offset = ebx;
-	*len = eax;
-	return true;
+	memset(ret, 0, sizeof(*ret));
+	if (__get_cpuid_count(0xd, 0, &eax, &ebx, &ecx, &edx))
+		has = eax | (uint64_t)edx << 32;
+	ret->size = ecx > HEADER_END ? ecx : HEADER_END;
+	/* The first two are in the legacy area. */
+	for (bit = 2; bit < XSAVE_COMPONENTS; bit++) {
+		if (!(has >> bit & 1) || !__get_cpuid_count(0xd, bit, &eax, &ebx, &ecx, &edx) ||
+		    !eax || !ebx)
+			continue;
+		ret->at[bit].offset = ebx;
+		ret->at[bit].len = eax;
+	}
 }
 
 static const struct part *part_of(unsigned int bit)
@@ -103,7 +110,8 @@ static int put_other(UserX86XsaveEntry *x, unsigned int bit, const uint8_t *from
 	return 0;
 }
 
-static int put_xsave(UserX86XsaveEntry *x, const uint8_t *area, size_t area_len, uint64_t bv)
+static int put_xsave(const struct xsave_layout *layout, UserX86XsaveEntry *x, const uint8_t *area,
+		     size_t area_len, uint64_t bv)
 {
 	size_t i, offset, len;
 	unsigned int bit;
@@ -113,16 +121,20 @@ static int put_xsave(UserX86XsaveEntry *x, const uint8_t *area, size_t area_len,
 	/* CRIU takes the arrays for granted where the CPU has the component. */
 	for (i = 0; !ret && i < N_PARTS; i++) {
 		const struct part *p = &parts[i];
-		bool have = component(p->bit, &offset, &len) && len >= p->len &&
-			    offset + p->len <= area_len && (bv >> p->bit & 1);
+		bool have;
 
-		if (have || p->bit == 2 || component(p->bit, &offset, &len))
+		offset = layout->at[p->bit].offset;
+		len = layout->at[p->bit].len;
+		have = len >= p->len && offset + p->len <= area_len && (bv >> p->bit & 1);
+		if (len || p->bit == 2)
 			ret = put_array(x, p, have ? area + offset : NULL);
 	}
-	for (bit = 8; !ret && bit < 63; bit++) {
+	for (bit = 8; !ret && bit < XSAVE_COMPONENTS; bit++) {
 		if (!(bv >> bit & 1) || part_of(bit))
 			continue;
-		if (component(bit, &offset, &len) && offset + len <= area_len)
+		offset = layout->at[bit].offset;
+		len = layout->at[bit].len;
+		if (len && offset + len <= area_len)
 			ret = put_other(x, bit, area + offset, len);
 	}
 	return ret;
@@ -135,7 +147,8 @@ static uint32_t *copy_u32(const uint32_t *from, size_t n)
 	return p ? memcpy(p, from, n * sizeof(*p)) : NULL;
 }
 
-static int put_fp(UserX86FpregsEntry *f, const void *xstate, size_t len)
+static int put_fp(const struct xsave_layout *layout, UserX86FpregsEntry *f, const void *xstate,
+		  size_t len)
 {
 	struct legacy a = {};
 
@@ -160,7 +173,7 @@ static int put_fp(UserX86FpregsEntry *f, const void *xstate, size_t len)
 	if (!f->xsave)
 		return -ENOMEM;
 	user_x86_xsave_entry__init(f->xsave);
-	return put_xsave(f->xsave, xstate, len, a.xstate_bv);
+	return put_xsave(layout, f->xsave, xstate, len, a.xstate_bv);
 }
 
 static void put_gp(UserX86RegsEntry *g, const struct user_regs_struct *r)
@@ -216,7 +229,8 @@ static void rewind_syscall(UserX86RegsEntry *g)
 	}
 }
 
-ThreadInfoX86 *regs_to_message(const struct user_regs_struct *regs, const void *xstate,
+ThreadInfoX86 *regs_to_message(const struct xsave_layout *layout,
+			       const struct user_regs_struct *regs, const void *xstate,
 			       size_t xstate_len)
 {
 	ThreadInfoX86 *m = malloc(sizeof(*m));
@@ -230,7 +244,7 @@ ThreadInfoX86 *regs_to_message(const struct user_regs_struct *regs, const void *
 	m->fpregs = malloc(sizeof(*m->fpregs));
 	if (m->fpregs)
 		user_x86_fpregs_entry__init(m->fpregs);
-	if (!m->gpregs || !m->fpregs || put_fp(m->fpregs, xstate, xstate_len)) {
+	if (!m->gpregs || !m->fpregs || put_fp(layout, m->fpregs, xstate, xstate_len)) {
 		thread_info_x86__free_unpacked(m, NULL);
 		return NULL;
 	}
@@ -283,12 +297,12 @@ static int lacks(struct error *err, pid_t tid, unsigned int bit)
 }
 
 /* Copy one component's bytes to where this CPU wants it. */
-static int place(uint8_t *area, size_t room, size_t *end, unsigned int bit, const void *from,
-		 size_t len, pid_t tid, struct error *err)
+static int place(const struct xsave_layout *layout, uint8_t *area, size_t room, unsigned int bit,
+		 const void *from, size_t len, pid_t tid, struct error *err)
 {
-	size_t offset, have;
+	size_t offset = layout->at[bit].offset, have = layout->at[bit].len;
 
-	if (!component(bit, &offset, &have))
+	if (!have)
 		return lacks(err, tid, bit);
 	if (len > have || offset + have > room)
 		return fail_text(err, -EINVAL,
@@ -296,13 +310,11 @@ static int place(uint8_t *area, size_t room, size_t *end, unsigned int bit, cons
 				 "room for %zu",
 				 tid, len, bit, have);
 	memcpy(area + offset, from, len);
-	if (offset + have > *end)
-		*end = offset + have;
 	return 0;
 }
 
-static int get_xsave(const UserX86XsaveEntry *x, uint8_t *area, size_t room, size_t *end, pid_t tid,
-		     struct error *err)
+static int get_xsave(const struct xsave_layout *layout, const UserX86XsaveEntry *x, uint8_t *area,
+		     size_t room, pid_t tid, struct error *err)
 {
 	uint64_t bv = 3; /* x87 and SSE are in the legacy area, always */
 	size_t i;
@@ -320,7 +332,7 @@ static int get_xsave(const UserX86XsaveEntry *x, uint8_t *area, size_t room, siz
 					 "thread %d: %zu bytes of register state %u, "
 					 "expected %zu",
 					 tid, n * p->elem, p->bit, p->len);
-		ret = place(area, room, end, p->bit, from, p->len, tid, err);
+		ret = place(layout, area, room, p->bit, from, p->len, tid, err);
 		if (ret)
 			return ret;
 		bv |= 1ULL << p->bit;
@@ -332,7 +344,7 @@ static int get_xsave(const UserX86XsaveEntry *x, uint8_t *area, size_t room, siz
 			return fail_text(err, -EINVAL,
 					 "thread %d: register state %u is out of place", tid,
 					 o->number);
-		ret = place(area, room, end, o->number, o->state.data, o->state.len, tid, err);
+		ret = place(layout, area, room, o->number, o->state.data, o->state.len, tid, err);
 		if (ret)
 			return ret;
 		bv |= 1ULL << o->number;
@@ -341,28 +353,20 @@ static int get_xsave(const UserX86XsaveEntry *x, uint8_t *area, size_t room, siz
 	return 0;
 }
 
-/* PTRACE_SETREGSET takes the whole area only. */
-static size_t area_size(void)
-{
-	unsigned int eax = 0, ebx = 0, ecx = 0, edx = 0;
-
-	__get_cpuid_count(0xd, 0, &eax, &ebx, &ecx, &edx);
-	return ecx > HEADER_END ? ecx : HEADER_END;
-}
-
-int regs_from_message(const ThreadInfoX86 *m, pid_t tid, struct user_regs_struct *regs,
-		      void *xstate, size_t *xstate_len, struct error *err)
+int regs_from_message(const struct xsave_layout *layout, const ThreadInfoX86 *m, pid_t tid,
+		      struct user_regs_struct *regs, void *xstate, size_t *xstate_len,
+		      struct error *err)
 {
 	const UserX86FpregsEntry *f = m->fpregs;
 	struct legacy *a = xstate;
-	size_t end = HEADER_END, room = *xstate_len;
+	size_t room = *xstate_len;
 	int ret = 0;
 
 	if (m->gpregs->has_mode && m->gpregs->mode != USER_X86_REGS_MODE__NATIVE) {
 		fail_text(err, -EOPNOTSUPP, "thread %d runs 32-bit code", tid);
 		return fail_hint(err, "32-bit tasks are not supported");
 	}
-	if (area_size() > room || f->n_st_space != 32 || f->n_xmm_space != 64)
+	if (layout->size > room || f->n_st_space != 32 || f->n_xmm_space != 64)
 		return fail_text(err, -EINVAL,
 				 "thread %d: floating point registers of wrong length", tid);
 	memset(xstate, 0, room);
@@ -378,10 +382,10 @@ int regs_from_message(const ThreadInfoX86 *m, pid_t tid, struct user_regs_struct
 	memcpy(a->xmm_space, f->xmm_space, sizeof(a->xmm_space));
 	a->xstate_bv = 3;
 	if (f->xsave)
-		ret = get_xsave(f->xsave, xstate, room, &end, tid, err);
+		ret = get_xsave(layout, f->xsave, xstate, room, tid, err);
 	if (ret)
 		return ret;
 	get_gp(m->gpregs, regs);
-	*xstate_len = area_size();
+	*xstate_len = layout->size; /* PTRACE_SETREGSET takes the whole area only */
 	return 0;
 }

@@ -15,12 +15,28 @@
 #define XSTATE_MAX 16384
 
 /*
+ * Where the CPU keeps the components of its uncompacted XSAVE area (CPUID 0xD). Asked once in
+ * a run and passed on: a virtual machine leaves for its host at every CPUID, which takes
+ * longer than all else that is done for a thread's registers.
+ */
+#define XSAVE_COMPONENTS 63
+struct xsave_layout {
+	uint32_t size; /* of the whole area */
+	struct {
+		uint32_t offset, len; /* 0: the CPU has none such */
+	} at[XSAVE_COMPONENTS];
+};
+
+void xsave_layout_ask(struct xsave_layout *ret);
+
+/*
  * Message from registers. @xstate is what PTRACE_GETREGSET(NT_X86_XSTATE)
- * gave: the uncompacted XSAVE format, components at the offsets of CPUID 0xD.
+ * gave: the uncompacted XSAVE format.
  * A system call that was interrupted is rewound, so that it is made again.
  * NULL when there is no memory. Owned by the caller.
  */
-ThreadInfoX86 *regs_to_message(const struct user_regs_struct *regs, const void *xstate,
+ThreadInfoX86 *regs_to_message(const struct xsave_layout *layout,
+			       const struct user_regs_struct *regs, const void *xstate,
 			       size_t xstate_len);
 
 /*
@@ -28,7 +44,8 @@ ThreadInfoX86 *regs_to_message(const struct user_regs_struct *regs, const void *
  * that this CPU lacks are refused with -EOPNOTSUPP. @xstate_len: in: room,
  * out: bytes for PTRACE_SETREGSET.
  */
-int regs_from_message(const ThreadInfoX86 *m, pid_t tid, struct user_regs_struct *regs,
-		      void *xstate, size_t *xstate_len, struct error *err);
+int regs_from_message(const struct xsave_layout *layout, const ThreadInfoX86 *m, pid_t tid,
+		      struct user_regs_struct *regs, void *xstate, size_t *xstate_len,
+		      struct error *err);
 
 #endif

@@ -196,7 +196,8 @@ static uint64_t signal_mask(const struct thread *th)
 	return c->tc ? c->tc->blk_sigset : 0;
 }
 
-static int set_state(struct execution *x, struct tracee *t, const struct plan_slot *s)
+static int set_state(struct execution *x, struct tracee *t, const struct plan_slot *s,
+		     const struct xsave_layout *layout)
 {
 	static const char none[] = "extended registers";
 	_Alignas(64) uint8_t xstate[XSTATE_MAX];
@@ -205,7 +206,7 @@ static int set_state(struct execution *x, struct tracee *t, const struct plan_sl
 	struct iovec iov = {.iov_base = xstate};
 	int ret;
 
-	ret = regs_from_message(s->thread->core->thread_info, s->tid, &regs, xstate, &len,
+	ret = regs_from_message(layout, s->thread->core->thread_info, s->tid, &regs, xstate, &len,
 				&x->run->err);
 	if (ret)
 		return ret;
@@ -221,19 +222,21 @@ static int set_state(struct execution *x, struct tracee *t, const struct plan_sl
 int execute_finish(struct execution *x)
 {
 	struct finisher *f = make_finisher(x);
+	struct xsave_layout layout;
 	size_t i;
 	int ret;
 
 	if (!f)
 		return fail(&x->run->err, -ENOMEM, "restore");
 	x->finisher = f;
+	xsave_layout_ask(&layout);
 	ret = stop_all(x, f);
 	if (!ret)
 		ret = run_second(x, f);
 	if (!ret)
 		ret = unmap_all(x, f);
 	for (i = 0; !ret && i < f->n; i++)
-		ret = set_state(x, &f->at[i].t, f->at[i].slot);
+		ret = set_state(x, &f->at[i].t, f->at[i].slot, &layout);
 	return ret;
 }
 
