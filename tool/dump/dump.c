@@ -2,6 +2,7 @@
 #include "dump/dump.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -109,17 +110,29 @@ static void dump_free(struct dump *d)
 		proc_status_free(&dt->status);
 		free(dt);
 	}
+	if (d->own_fds >= 0)
+		close(d->own_fds);
 	dump_files_free(&d->files);
 	vec_free(&d->locked);
 	collect_free(&d->collect);
 	checkpoint_free(d->cp);
 }
 
+/* What the tasks need not stand still for. */
+static int prepare(struct dump *d)
+{
+	xsave_layout_ask(&d->xsave);
+	d->own_fds = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d->own_fds < 0)
+		return fail(&d->run->err, -errno, "open /proc/self/fd");
+	return checkpoint_discard(d->run);
+}
+
 static int dump_tasks(struct dump *d)
 {
 	int ret;
 
-	ret = checkpoint_discard(d->run);
+	ret = prepare(d);
 	if (!ret)
 		ret = run_scripts(d->run, STAGE_PRE_DUMP, d->run->opt.tree);
 	if (!ret)
@@ -149,7 +162,7 @@ static void let_run(struct dump *d, int failed)
 
 int dump_run(struct run *run)
 {
-	struct dump d = {.run = run};
+	struct dump d = {.run = run, .own_fds = -1};
 	int ret;
 
 	d.cp = checkpoint_new();
@@ -158,7 +171,6 @@ int dump_run(struct run *run)
 	d.cp->list_images = true;
 	d.collect.run = run;
 	d.collect.cp = d.cp;
-	xsave_layout_ask(&d.xsave);
 	ret = dump_tasks(&d);
 	if (!ret && !run->opt.leave_running && !run->opt.leave_stopped)
 		ret = dump_kill(&d);

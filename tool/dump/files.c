@@ -136,14 +136,17 @@ static void probe_fs(struct fd_probe *p)
 		p->fstype = sfs.f_type;
 }
 
-/* What a descriptor needs on first sight only. */
+/*
+ * What a descriptor needs on first sight only. The name is read of our copy: its
+ * number is nearly always the same, so the kernel makes no new entry of /proc for it.
+ */
 static int probe_new(struct dump *d, struct dump_task *dt, struct fd_probe *p, char **fdinfo)
 {
 	char path[32];
 	int ret;
 
-	snprintf(path, sizeof(path), "fd/%d", p->fd);
-	ret = proc_link(dt->procfd, path, p->link, sizeof(p->link));
+	snprintf(path, sizeof(path), "%d", p->local);
+	ret = proc_link(d->own_fds, path, p->link, sizeof(p->link));
 	if (ret)
 		return fail(&d->run->err, ret, "task %d: read the name of descriptor %d", dt->pid,
 			    p->fd);
@@ -169,13 +172,18 @@ static int collect_fd(struct dump *d, struct dump_task *dt, struct fd_probe *p, 
 	return err ? err : new_file(d, p, ret);
 }
 
-/* Our own copy of the descriptor tells most of it without a look into /proc. */
+/*
+ * Our own copy of the descriptor tells most of it without a look into /proc. -EBADF without
+ * a message: there is none of this number.
+ */
 static int probe_copy(struct dump *d, struct dump_task *dt, struct fd_probe *p)
 {
 	off_t pos;
 	int flags;
 
 	p->local = syscall(SYS_pidfd_getfd, dt->pidfd, p->fd, 0);
+	if (p->local < 0 && errno == EBADF)
+		return -EBADF;
 	if (p->local < 0)
 		return fail(&d->run->err, -errno, "task %d: get descriptor %d", dt->pid, p->fd);
 	flags = fcntl(p->local, F_GETFL);
@@ -187,6 +195,7 @@ static int probe_copy(struct dump *d, struct dump_task *dt, struct fd_probe *p)
 	return 0;
 }
 
+/* -EBADF: as probe_copy(). */
 static int add_fd(struct dump *d, struct dump_task *dt, struct fdtable *table, int fd)
 {
 	struct fd_probe p = {.pid = dt->pid, .fd = fd, .local = -1};
@@ -259,13 +268,56 @@ int dump_fd_flags(struct dump *d, struct dump_task *dt)
 	return 0;
 }
 
+/* Numbers from @from on, out of the folder: for tables with large gaps. */
+static int add_listed(struct dump *d, struct dump_task *dt, struct fdtable *table, int from)
+{
+	_cleanup_(cleanup_ints) proc_ints fds = {};
+	size_t i;
+	int ret = proc_dir_numbers(dt->procfd, "fd", &fds);
+
+	if (ret)
+		return fail(&d->run->err, ret, "task %d: list its descriptors", dt->pid);
+	qsort(fds.at, fds.n, sizeof(*fds.at), by_number);
+	if (vec_reserve(&table->fds, fds.n))
+		return fail(&d->run->err, -ENOMEM, "task %d: keep its descriptors", dt->pid);
+	for (i = 0; !ret && i < fds.n; i++) {
+		if (fds.at[i] < from)
+			continue;
+		ret = add_fd(d, dt, table, fds.at[i]);
+		if (ret == -EBADF)
+			ret = fail(&d->run->err, ret, "task %d: get descriptor %d", dt->pid,
+				   fds.at[i]);
+	}
+	return ret;
+}
+
+/*
+ * The size of /proc/PID/fd is how many there are (6.2). Trying the numbers one by one is
+ * cheaper than listing the folder, for which the kernel makes an inode of each.
+ */
+static int add_fds(struct dump *d, struct dump_task *dt, struct fdtable *table)
+{
+	struct stat st;
+	size_t room;
+	int fd, ret;
+
+	if (fstatat(dt->procfd, "fd", &st, 0))
+		return fail(&d->run->err, -errno, "task %d: count its descriptors", dt->pid);
+	if (vec_reserve(&table->fds, st.st_size + 1))
+		return fail(&d->run->err, -ENOMEM, "task %d: keep its descriptors", dt->pid);
+	room = 2 * st.st_size + 64;
+	for (fd = 0; table->fds.n < (size_t)st.st_size && (size_t)fd < room; fd++) {
+		ret = add_fd(d, dt, table, fd);
+		if (ret && ret != -EBADF)
+			return ret;
+	}
+	return table->fds.n < (size_t)st.st_size ? add_listed(d, dt, table, fd) : 0;
+}
+
 int dump_fds(struct dump *d, struct dump_task *dt)
 {
 	uint32_t id = task_core(dt->task)->ids->files_id;
-	_cleanup_(cleanup_ints) proc_ints fds = {};
 	struct fdtable *table, **known;
-	size_t i;
-	int ret;
 
 	vec_for_each (&d->cp->fdtables, known) {
 		if ((*known)->id == id) {
@@ -273,10 +325,6 @@ int dump_fds(struct dump *d, struct dump_task *dt)
 			return 0;
 		}
 	}
-	ret = proc_dir_numbers(dt->procfd, "fd", &fds);
-	if (ret)
-		return fail(&d->run->err, ret, "task %d: list its descriptors", dt->pid);
-	vec_sort(&fds, by_number);
 	table = calloc(1, sizeof(*table));
 	if (!table || vec_push(&d->cp->fdtables, table)) {
 		free(table);
@@ -285,11 +333,7 @@ int dump_fds(struct dump *d, struct dump_task *dt)
 	table->id = id;
 	table->asked_of = dt->task;
 	dt->task->fdtable = table;
-	if (vec_reserve(&table->fds, fds.n + 1))
-		return fail(&d->run->err, -ENOMEM, "task %d: keep its descriptors", dt->pid);
-	for (i = 0; !ret && i < fds.n; i++)
-		ret = add_fd(d, dt, table, fds.at[i]);
-	return ret;
+	return add_fds(d, dt, table);
 }
 
 /* The file of a path below /proc/PID; @like has its identity. */

@@ -66,6 +66,7 @@ struct dump {
 	struct checkpoint *cp;
 	struct collect collect; /* run, cp, and shared memory found so far */
 	struct dump_files files;
+	int own_fds; /* /proc/self/fd */
 	struct xsave_layout xsave;
 	uint32_t last_pages_id;
 	uint64_t own_ns[N_NAMESPACES]; /* inode numbers (tree.c) */

@@ -59,6 +59,7 @@ static char *name_of(const struct fd_probe *p)
 
 static int collect_reg(struct collect *c, const struct fd_probe *p, struct file *f)
 {
+	const bool there = path_leads_there(p);
 	RegFileEntry *e;
 
 	e = malloc(sizeof(*e));
@@ -70,7 +71,7 @@ static int collect_reg(struct collect *c, const struct fd_probe *p, struct file 
 	e->flags = p->flags;
 	e->pos = p->pos;
 	e->fown = collect_fown(p);
-	e->name = path_leads_there(p) ? strdup(p->link) : name_of(p);
+	e->name = there ? strdup(p->link) : name_of(p);
 	if (!e->fown || !e->name)
 		return fail(&c->run->err, -ENOMEM, "keep file %s", p->link);
 	e->has_mode = true;
@@ -79,7 +80,7 @@ static int collect_reg(struct collect *c, const struct fd_probe *p, struct file 
 		e->has_size = true;
 		e->size = p->st.st_size;
 	}
-	return path_leads_there(p) ? validation_record(c, p, f) : ghost_collect(c, p, f);
+	return there ? validation_record(c, p, f) : ghost_collect(c, p, f);
 }
 
 static int save_reg(struct collect *c)
