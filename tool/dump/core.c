@@ -41,34 +41,6 @@ static int each(struct inquiry *q, size_t hook)
 	return 0;
 }
 
-static uint64_t operand(const struct agent *a, const struct stub_op *op, int i)
-{
-	uint64_t v = op->arg[i];
-
-	return (op->kinds >> (4 * i) & 15) == STUB_ARENA ? a->addr + v : v;
-}
-
-/* Run a program's system calls one by one in a thread that is not in the stub. */
-static int run_by_calls(struct dump_task *dt, struct tracee *t, struct program *p,
-			struct error *err)
-{
-	struct stub_op *op = (struct stub_op *)(p->base + p->start);
-	uint64_t args[6];
-	uint32_t i;
-	int k, ret = 0;
-
-	for (i = 0; !ret && i < p->n; i++) {
-		for (k = 0; k < 6; k++)
-			args[k] = operand(&dt->agent, &op[i], k);
-		ret = springboard_call(&dt->springboard, t, op[i].nr, args, &op[i].ret);
-	}
-	if (!ret)
-		ret = tracee_put_back(t);
-	if (ret)
-		return fail(err, ret, "task %d: make a system call in thread %d", dt->pid, t->tid);
-	return 0;
-}
-
 static int ask_thread(struct dump *d, struct dump_task *dt, size_t i)
 {
 	struct program prog;
@@ -95,7 +67,7 @@ static int ask_thread(struct dump *d, struct dump_task *dt, size_t i)
 	if (!ret && i == 0)
 		ret = agent_run(&dt->agent, &prog, &d->run->err);
 	else if (!ret)
-		ret = run_by_calls(dt, &dt->tracees.at[i], &prog, &d->run->err);
+		ret = agent_run_outside(&dt->agent, &dt->tracees.at[i], &prog, &d->run->err);
 	return ret ? ret : each(&q, offsetof(struct attribute, answer));
 }
 

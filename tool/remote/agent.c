@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -112,35 +113,42 @@ void agent_program(struct agent *a, struct program *ret)
 	};
 }
 
+/*
+ * Sleep a while until the futex is no longer @seen. Any ptrace event of @t meanwhile is
+ * unexpected: death (-ESRCH), or a stop that we have to lift.
+ */
+static int await_change(struct tracee *t, uint32_t *word, uint32_t seen)
+{
+	struct timespec slice = {.tv_nsec = 200 * 1000 * 1000};
+	siginfo_t si = {};
+	int status;
+
+	syscall(SYS_futex, word, FUTEX_WAIT, seen, &slice, NULL, 0);
+	if (__atomic_load_n(word, __ATOMIC_ACQUIRE) != seen)
+		return 0;
+	if (waitid(P_PID, t->tid, &si, WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) ||
+	    !si.si_pid)
+		return 0;
+	if (si.si_code != CLD_TRAPPED && si.si_code != CLD_STOPPED)
+		return -ESRCH;
+	waitpid(t->tid, &status, __WALL);
+	return tracee_continue(t);
+}
+
 /* Wait for the program's end; the task may die of a SIGKILL meanwhile. */
 static int wait_slot(struct agent *a, uint32_t *ret_state)
 {
-	struct timespec slice = {.tv_nsec = 200 * 1000 * 1000};
 	uint32_t state;
-	siginfo_t si;
+	int ret = 0;
 
 	for (;;) {
 		state = __atomic_load_n(&a->slot->state, __ATOMIC_ACQUIRE);
-		if (state == STUB_PARKED || state == STUB_FAILED)
+		if (ret || state == STUB_PARKED || state == STUB_FAILED)
 			break;
-		syscall(SYS_futex, &a->slot->state, FUTEX_WAIT, state, &slice, NULL, 0);
-		if (__atomic_load_n(&a->slot->state, __ATOMIC_ACQUIRE) != state)
-			continue;
-		/* Any ptrace event now is unexpected: death, or a stop we have to lift. */
-		si.si_pid = 0;
-		if (!waitid(P_PID, a->thread->tid, &si,
-			    WEXITED | WSTOPPED | WNOHANG | WNOWAIT | __WALL) &&
-		    si.si_pid) {
-			int status;
-
-			if (si.si_code != CLD_TRAPPED && si.si_code != CLD_STOPPED)
-				return -ESRCH;
-			waitpid(a->thread->tid, &status, __WALL);
-			tracee_continue(a->thread);
-		}
+		ret = await_change(a->thread, &a->slot->state, state);
 	}
 	*ret_state = state;
-	return 0;
+	return ret;
 }
 
 int agent_run(struct agent *a, const struct program *p, struct error *err)
@@ -171,6 +179,56 @@ int agent_run(struct agent *a, const struct program *p, struct error *err)
 			    a->slot->failed_op);
 	}
 	return 0;
+}
+
+static uint64_t operand(const struct agent *a, const struct stub_op *op, int i)
+{
+	uint64_t v = op->arg[i];
+
+	return (op->kinds >> (4 * i) & 15) == STUB_ARENA ? a->addr + v : v;
+}
+
+/* The next calls of a program, as many as fit a batch, with their results. */
+static int run_batch(struct agent *a, struct tracee *t, struct stub_op *op, int n)
+{
+	struct springboard_signs signs = {
+		.done = a->addr + offsetof(struct stub_arena, batches),
+		.alive = a->addr + offsetof(struct stub_arena, alive),
+		.tool = arena(a)->alive,
+	};
+	uint32_t *done = &arena(a)->batches, seen = *done;
+	struct springboard_call calls[SPRINGBOARD_CALLS] = {};
+	int64_t results[SPRINGBOARD_CALLS];
+	int i, k, ret;
+
+	for (i = 0; i < n; i++) {
+		calls[i].nr = op[i].nr;
+		for (k = 0; k < SPRINGBOARD_ARGS; k++)
+			calls[i].arg[k] = operand(a, &op[i], k);
+	}
+	ret = springboard_batch(a->sb, t, calls, n, &signs);
+	while (!ret && __atomic_load_n(done, __ATOMIC_ACQUIRE) == seen)
+		ret = await_change(t, done, seen);
+	if (!ret)
+		ret = springboard_results(t, results);
+	for (i = 0; !ret && i < n; i++)
+		op[i].ret = results[i];
+	return ret;
+}
+
+int agent_run_outside(struct agent *a, struct tracee *t, const struct program *p, struct error *err)
+{
+	struct stub_op *op = (struct stub_op *)(a->base + p->start);
+	uint32_t i, n;
+	int ret = 0;
+
+	for (i = 0; !ret && i < p->n; i += n) {
+		n = p->n - i < SPRINGBOARD_CALLS ? p->n - i : SPRINGBOARD_CALLS;
+		ret = run_batch(a, t, op + i, n);
+	}
+	if (!ret && p->n)
+		ret = tracee_reset(t);
+	return ret ? fail(err, ret, "task %d: make system calls in thread %d", a->pid, t->tid) : 0;
 }
 
 int agent_stop(struct agent *a, struct error *err)

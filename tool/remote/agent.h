@@ -53,6 +53,14 @@ void agent_program(struct agent *a, struct program *ret);
  */
 int agent_run(struct agent *a, const struct program *p, struct error *err);
 
+/*
+ * Run it in another thread of the task, which is stopped, stays out of the stub and is put
+ * back afterwards. Its ops are system calls of at most three operands, none a result.
+ * The agent has to have run a program before. Errors as agent_run().
+ */
+int agent_run_outside(struct agent *a, struct tracee *t, const struct program *p,
+		      struct error *err);
+
 /* Take the stub out: the thread stands stopped, as before agent_start(). */
 int agent_stop(struct agent *a, struct error *err);
 

@@ -169,36 +169,18 @@ int tracee_continue(struct tracee *t)
 	return ret;
 }
 
-int tracee_syscall(struct tracee *t, uint64_t insn, long nr, const uint64_t args[6], int64_t *ret)
+int tracee_reset(struct tracee *t)
 {
-	struct user_regs_struct r = t->regs;
-	int err;
+	int ret = tracee_set_sigmask(t, t->sigmask);
 
-	r.rip = insn;
-	r.rax = nr;
-	r.orig_rax = -1; /* nothing here to restart */
-	r.rdi = args[0];
-	r.rsi = args[1];
-	r.rdx = args[2];
-	r.r10 = args[3];
-	r.r8 = args[4];
-	r.r9 = args[5];
-	err = tracee_set_regs(t, &r);
-	return err ? err : tracee_run_call(t, ret);
+	return ret ? ret : tracee_set_regs(t, &t->regs);
 }
 
 int tracee_put_back(struct tracee *t)
 {
-	int ret;
+	int ret = tracee_interrupt(t);
 
-	ret = tracee_interrupt(t);
-	if (!ret)
-		ret = tracee_set_sigmask(t, t->sigmask);
-	if (!ret)
-		ret = tracee_set_regs(t, &t->regs);
-	if (!ret)
-		t->away = false;
-	return ret;
+	return ret ? ret : tracee_reset(t);
 }
 
 int tracee_detach(struct tracee *t)

@@ -16,7 +16,6 @@
 struct tracee {
 	pid_t tid;
 	bool seized;
-	bool away;	  /* its registers and mask are not its own now */
 	bool stopped;	  /* in a ptrace stop now */
 	int job_stop;	  /* the stop signal when it was stopped by job control, else 0 */
 	uint64_t sigmask; /* as it was when seized */
@@ -46,15 +45,6 @@ int tracee_set_regs(struct tracee *t, const struct user_regs_struct *regs);
 int tracee_get_regs(struct tracee *t, struct user_regs_struct *regs);
 int tracee_set_sigmask(struct tracee *t, uint64_t mask);
 
-/*
- * Execute one system call in the stopped thread, with the `syscall` instruction
- * at @insn. Registers other than rax, rcx, r11 and the six operands are those
- * of t->regs; the thread is left at the stop behind the call. *ret is the raw
- * result (negative errno). A result of this function itself that is negative
- * means that the call was not made or the thread is gone.
- */
-int tracee_syscall(struct tracee *t, uint64_t insn, long nr, const uint64_t args[6], int64_t *ret);
-
 /* Let the stopped thread run to the end of its next system call; *ret is the call's raw result. */
 int tracee_run_call(struct tracee *t, int64_t *ret);
 
@@ -63,6 +53,9 @@ int tracee_continue(struct tracee *t);
 
 /* As before: mask, registers; the thread stands in a signal stop afterwards. */
 int tracee_put_back(struct tracee *t);
+
+/* The same for a thread that stands in a signal stop already. */
+int tracee_reset(struct tracee *t);
 
 /* Let go. With job_stop the thread falls back into its job-control stop. */
 int tracee_detach(struct tracee *t);

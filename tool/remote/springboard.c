@@ -22,17 +22,31 @@ struct saved {
 	uint64_t mask;
 };
 
+struct call {
+	uint64_t nr, arg[SPRINGBOARD_ARGS];
+};
+
+/* For a thread that makes calls without being in the stub. */
+struct batch {
+	struct saved caller;
+	struct call calls[SPRINGBOARD_CALLS];
+	uint64_t done;	/* address of a word in the arena that counts batches */
+	uint64_t alive; /* the same of the tool's robust futex */
+	uint32_t tool;	/* and what that holds while the tool lives */
+	uint32_t pad;
+};
+
 /* The data in front of the code. */
 struct head {
-	struct saved stub;   /* of the thread that sits in the stub */
-	struct saved caller; /* of the thread that makes single calls */
+	struct saved stub; /* of the thread that sits in the stub */
 	uint64_t arena, arena_len, text, text_len, all_len, entry, slot;
 	uint32_t memfd_flags;
 	uint32_t armed; /* the arena is filled: go into the stub */
 	char name[8];
+	struct batch batch;
 };
 
-extern const char sb_begin[], sb_code[], sb_enter[], sb_call[], sb_leave[], sb_end[];
+extern const char sb_begin[], sb_code[], sb_enter[], sb_batch[], sb_leave[], sb_end[];
 
 /* What the assembly believes. */
 #define CHECK_SAVED(field, at) _Static_assert(offsetof(struct saved, field) == (at), #field)
@@ -58,7 +72,6 @@ CHECK_SAVED(rsp, S_RSP);
 CHECK_SAVED(mask, S_MASK);
 _Static_assert(sizeof(struct saved) == S_SIZE, "saved");
 CHECK_HEAD(stub, H_STUB);
-CHECK_HEAD(caller, H_CALLER);
 CHECK_HEAD(arena, H_ARENA);
 CHECK_HEAD(arena_len, H_ARENA_LEN);
 CHECK_HEAD(text, H_TEXT);
@@ -69,6 +82,16 @@ CHECK_HEAD(slot, H_SLOT);
 CHECK_HEAD(memfd_flags, H_MEMFD_FLAGS);
 CHECK_HEAD(armed, H_ARMED);
 CHECK_HEAD(name, H_NAME);
+CHECK_HEAD(batch.caller, H_CALLER);
+CHECK_HEAD(batch.calls, H_CALLS);
+CHECK_HEAD(batch.calls[0].nr, H_CALLS + C_NR);
+CHECK_HEAD(batch.calls[0].arg[0], H_CALLS + C_ARG0);
+CHECK_HEAD(batch.calls[0].arg[1], H_CALLS + C_ARG1);
+CHECK_HEAD(batch.calls[0].arg[2], H_CALLS + C_ARG2);
+CHECK_HEAD(batch.calls[1], H_CALLS + C_SIZE);
+CHECK_HEAD(batch.done, H_DONE);
+CHECK_HEAD(batch.alive, H_ALIVE);
+CHECK_HEAD(batch.tool, H_TOOL);
 _Static_assert(sizeof(struct head) == H_SIZE, "head");
 
 #ifndef MFD_EXEC
@@ -214,34 +237,46 @@ void springboard_remove(struct springboard *sb)
 #define ALL_BLOCKED (~0ULL)
 
 /* First the registers, which lead back and reset the mask; then the mask. */
-static int step_on(struct springboard *sb, struct tracee *t)
+int springboard_batch(struct springboard *sb, struct tracee *t,
+		      const struct springboard_call *calls, int n,
+		      const struct springboard_signs *signs)
 {
+	struct batch b = {.done = signs->done, .alive = signs->alive, .tool = signs->tool};
 	struct user_regs_struct r = t->regs;
-	struct saved s;
-	int err;
+	int i, err;
 
-	save(&s, t);
-	err = sb_write(sb, offsetof(struct head, caller), &s, sizeof(s));
-	r.rip = sb_address(sb, sb_call);
-	r.rax = SYS_getpid; /* harmless, if it comes to that */
+	save(&b.caller, t);
+	for (i = 0; i < SPRINGBOARD_CALLS; i++) {
+		b.calls[i].nr = SYS_getpid; /* harmless */
+		if (i >= n)
+			continue;
+		b.calls[i].nr = calls[i].nr;
+		memcpy(b.calls[i].arg, calls[i].arg, sizeof(calls[i].arg));
+	}
+	err = sb_write(sb, offsetof(struct head, batch), &b, sizeof(b));
+	r.rip = sb_address(sb, sb_batch);
 	r.orig_rax = -1;
 	if (!err)
 		err = tracee_set_regs(t, &r);
 	if (!err)
 		err = tracee_set_sigmask(t, ALL_BLOCKED);
-	if (!err)
-		t->away = true;
-	return err;
+	return err ? err : tracee_continue(t);
 }
 
-int springboard_call(struct springboard *sb, struct tracee *t, long nr, const uint64_t args[6],
-		     int64_t *ret)
+int springboard_results(struct tracee *t, int64_t ret[SPRINGBOARD_CALLS])
 {
-	int err = 0;
+	struct user_regs_struct r;
+	int err = tracee_interrupt(t);
 
-	if (!t->away)
-		err = step_on(sb, t);
-	return err ? err : tracee_syscall(t, sb_address(sb, sb_call), nr, args, ret);
+	if (!err)
+		err = tracee_get_regs(t, &r);
+	if (err)
+		return err;
+	ret[0] = r.r12;
+	ret[1] = r.r13;
+	ret[2] = r.r14;
+	ret[3] = r.r15;
+	return 0;
 }
 
 int springboard_enter(struct springboard *sb, struct tracee *t, const struct springboard_enter *e,
@@ -263,7 +298,7 @@ int springboard_enter(struct springboard *sb, struct tracee *t, const struct spr
 	int err;
 
 	save(&h.stub, t);
-	h.caller = h.stub;
+	h.batch.caller = h.stub;
 	err = sb_write(sb, 0, &h, sizeof(h));
 	r.rip = sb_address(sb, sb_enter);
 	r.orig_rax = -1;

@@ -37,13 +37,34 @@ int springboard_place(struct springboard *sb, pid_t pid, uint64_t vdso_start, ui
 /* Put the padding back. Every thread must be off the springboard. Closes sb->mem. */
 void springboard_remove(struct springboard *sb);
 
+#define SPRINGBOARD_CALLS 4
+#define SPRINGBOARD_ARGS  3
+
+struct springboard_call {
+	uint64_t nr, arg[SPRINGBOARD_ARGS];
+};
+
+/* Words of the arena: addresses in the task, and what `alive` holds while we live. */
+struct springboard_signs {
+	uint64_t done, alive;
+	uint32_t tool;
+};
+
 /*
- * One system call in a stopped thread. If we die meanwhile, the thread makes
- * the call at most once and goes on as it was. One thread of a process at a
- * time. As tracee_syscall() otherwise; end with tracee_put_back().
+ * Let a stopped thread make up to SPRINGBOARD_CALLS system calls, then add 1 to the word
+ * `done` and wake who waits there, then wait: one stop for all of them, in springboard_results().
+ * If we die meanwhile, the thread makes each call at most once and goes on as it was. What
+ * the calls fill has to be in the arena. One thread of a process at a time.
  */
-int springboard_call(struct springboard *sb, struct tracee *t, long nr, const uint64_t args[6],
-		     int64_t *ret);
+int springboard_batch(struct springboard *sb, struct tracee *t,
+		      const struct springboard_call *calls, int n,
+		      const struct springboard_signs *signs);
+
+/*
+ * Stop the thread, whose batch is done, and take the results (raw: a negative errno is one).
+ * It stands in a signal stop; end with tracee_reset(), or make the next batch.
+ */
+int springboard_results(struct tracee *t, int64_t ret[SPRINGBOARD_CALLS]);
 
 /* Where the arena is to be mapped and where the stub starts; all addresses in the task. */
 struct springboard_enter {

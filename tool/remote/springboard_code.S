@@ -9,7 +9,13 @@
 
 #include "remote/springboard_code.h"
 
-#define MAP_SHARED 0x01 /* <linux/mman.h> is for C only */
+/* Whose headers are for C only. */
+#define MAP_SHARED     0x01
+#define FUTEX_WAIT     0
+#define FUTEX_WAKE     1
+#define FUTEX_WAKE_OP  5
+#define FUTEX_ADD_ONE  0x10001000 /* FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0) */
+#define ALL_WAITERS    0x7fffffff
 
 #define DATA(at) sb_begin + at(%rip)
 
@@ -44,8 +50,8 @@
 
 	.section .rodata
 	.balign	16
-	.globl	sb_begin, sb_code, sb_enter, sb_call, sb_leave, sb_end
-	.hidden	sb_begin, sb_code, sb_enter, sb_call, sb_leave, sb_end
+	.globl	sb_begin, sb_code, sb_enter, sb_batch, sb_leave, sb_end
+	.hidden	sb_begin, sb_code, sb_enter, sb_batch, sb_leave, sb_end
 sb_begin:
 	.skip	H_SIZE
 sb_code:
@@ -106,8 +112,54 @@ sb_leave:
 back:
 	PUT_BACK H_STUB
 
-/* Any other thread: one call, whose number and arguments the tool has put into the registers. */
-sb_call:
+/*
+ * Any other thread: a few calls in one go, their results in registers that the kernel keeps, where
+ * the tool finds them. What they fill lies in the arena, which may be gone at any time: the kernel
+ * writes there (also the count of what is done), never this code. Then it waits for the tool, which
+ * takes it from here by ptrace, or for the tool's death.
+ */
+.macro CALL number, result
+	movq	DATA(H_CALLS + \number * C_SIZE + C_NR), %rax
+	movq	DATA(H_CALLS + \number * C_SIZE + C_ARG0), %rdi
+	movq	DATA(H_CALLS + \number * C_SIZE + C_ARG1), %rsi
+	movq	DATA(H_CALLS + \number * C_SIZE + C_ARG2), %rdx
+	xorl	%r10d, %r10d
+	xorl	%r8d, %r8d
+	xorl	%r9d, %r9d
+	syscall
+	movq	%rax, \result
+.endm
+
+sb_batch:
+	CALL	0, %r12
+	CALL	1, %r13
+	CALL	2, %r14
+	CALL	3, %r15
+
+	movq	DATA(H_DONE), %rdi
+	movl	$FUTEX_WAKE_OP, %esi
+	movl	$1, %edx
+	xorl	%r10d, %r10d
+	movq	%rdi, %r8
+	movl	$FUTEX_ADD_ONE, %r9d
+	movl	$__NR_futex, %eax
+	syscall
+
+await_tool:
+	movq	DATA(H_ALIVE), %rdi
+	movl	$FUTEX_WAIT, %esi
+	movl	DATA(H_TOOL), %edx
+	xorl	%r10d, %r10d
+	movl	$__NR_futex, %eax
+	syscall
+	testl	%eax, %eax
+	jz	await_tool
+
+	/* It is dead, and the kernel has woken one waiter only. */
+	movq	DATA(H_ALIVE), %rdi
+	movl	$FUTEX_WAKE, %esi
+	movl	$ALL_WAITERS, %edx
+	movl	$__NR_futex, %eax
 	syscall
 	PUT_BACK H_CALLER
 sb_end:

@@ -25,19 +25,30 @@
 #define S_MASK	 144
 #define S_SIZE	 152
 
+/* struct call */
+#define C_NR   0
+#define C_ARG0 8
+#define C_ARG1 16
+#define C_ARG2 24
+#define C_SIZE 32
+
 /* struct head */
 #define H_STUB	      0
-#define H_CALLER      152
-#define H_ARENA	      304
-#define H_ARENA_LEN   312
-#define H_TEXT	      320
-#define H_TEXT_LEN    328
-#define H_ALL_LEN     336
-#define H_ENTRY	      344
-#define H_SLOT	      352
-#define H_MEMFD_FLAGS 360
-#define H_ARMED	      364
-#define H_NAME	      368
-#define H_SIZE	      376
+#define H_ARENA	      152
+#define H_ARENA_LEN   160
+#define H_TEXT	      168
+#define H_TEXT_LEN    176
+#define H_ALL_LEN     184
+#define H_ENTRY	      192
+#define H_SLOT	      200
+#define H_MEMFD_FLAGS 208
+#define H_ARMED	      212
+#define H_NAME	      216
+#define H_CALLER      224
+#define H_CALLS	      376
+#define H_DONE	      504
+#define H_ALIVE	      512
+#define H_TOOL	      520
+#define H_SIZE	      528
 
 #endif

@@ -91,13 +91,13 @@ struct stub_arena {
 	uint32_t magic;
 	uint32_t alive;
 	uint32_t on_death;
-	uint32_t failed; /* futex: number of slots that failed; the tool waits here */
-	uint32_t parked; /* futex: counts up whenever a slot becomes PARKED */
-	uint32_t users;	 /* threads that entered the stub and did not leave it */
-	uint32_t goal;	 /* parking slots wake the tool once `parked` has reached this */
-	uint32_t reserved;
-	uint64_t leave; /* dump: absolute address to jump to on leaving */
-	uint64_t size;	/* bytes of the whole arena */
+	uint32_t failed;  /* futex: number of slots that failed; the tool waits here */
+	uint32_t parked;  /* futex: counts up whenever a slot becomes PARKED */
+	uint32_t users;	  /* threads that entered the stub and did not leave it */
+	uint32_t goal;	  /* parking slots wake the tool once `parked` has reached this */
+	uint32_t batches; /* futex: counts what threads outside of the stub have done */
+	uint64_t leave;	  /* dump: absolute address to jump to on leaving */
+	uint64_t size;	  /* bytes of the whole arena */
 };
 
 #define STUB_MAGIC 0x53544153u
