@@ -51,6 +51,7 @@ static int ask_thread(struct dump *d, struct dump_task *dt, size_t i)
 				.cp = d->cp,
 				.thread = &dt->task->threads.at[i],
 				.procfd = dt->procfd,
+				.stat = &dt->stat,
 				.status = i == 0 ? &dt->status : NULL,
 				.tracee = &dt->tracees.at[i],
 				.xsave = &d->xsave,

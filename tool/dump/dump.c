@@ -56,12 +56,11 @@ static int dump_contents(struct dump *d)
 	for (i = 0; !ret && i < d->cp->tasks.n; i++) {
 		struct dump_task *dt = dump_of(d->cp->tasks.at[i]);
 
-		if (!dt->tracees.n)
-			continue;
-		ret = dump_cores(d, dt);
-		if (!ret)
-			ret = dump_pages(d, dt);
+		if (dt->tracees.n)
+			ret = dump_cores(d, dt);
 	}
+	if (!ret)
+		ret = dump_pages(d);
 	if (!ret)
 		ret = dump_shmem_pages(d);
 	if (!ret)

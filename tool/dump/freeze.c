@@ -62,7 +62,11 @@ static bool has_ended(const struct dump_task *dt, pid_t tid)
 	return proc_stat(dt->procfd, path, &stat) || stat.state == 'Z' || stat.state == 'X';
 }
 
-/* Stop all threads; new ones may appear as long as one runs. */
+/*
+ * Stop all threads; new ones may appear as long as one runs. They are all when the process
+ * has as many as were stopped (fills dt->stat), or when a look shows no further one: threads
+ * that are ending are counted but cannot be stopped.
+ */
 static int stop_threads(struct dump *d, struct dump_task *dt)
 {
 	_cleanup_(cleanup_ints) proc_ints tids = {};
@@ -95,7 +99,10 @@ static int stop_threads(struct dump *d, struct dump_task *dt)
 				return fail(&d->run->err, ret, "task %d: stop thread %d", dt->pid,
 					    dt->tracees.at[waited].tid);
 		}
-	} while (dt->tracees.n != before);
+		ret = proc_stat(dt->procfd, "stat", &dt->stat);
+		if (ret)
+			return fail(&d->run->err, ret, "task %d: read its stat", dt->pid);
+	} while (dt->tracees.n != before && (size_t)dt->stat.n_threads != dt->tracees.n);
 
 	/* A thread may have ended while we waited for it. */
 	for (i = before = 0; i < dt->tracees.n; i++) {
@@ -184,9 +191,6 @@ static int stop_task(struct dump *d, struct task *t)
 	ret = stop_threads(d, dt);
 	if (ret)
 		return ret;
-	ret = proc_stat(dt->procfd, "stat", &dt->stat);
-	if (ret)
-		return fail(&d->run->err, ret, "task %d: read its stat", dt->pid);
 	if (dt->stat.state == 'Z' || dt->stat.state == 'X' || !dt->tracees.n)
 		return zombie(d, dt);
 	if (dt->tracees.at[0].tid != dt->pid)

@@ -15,6 +15,7 @@
 #include "dump/state.h"
 #include "image/image.h"
 #include "lib/cleanup.h"
+#include "lib/parallel.h"
 #include "mem/pump.h"
 #include "mem/scan.h"
 #include "mem/vma.h"
@@ -27,7 +28,8 @@ struct page_dump {
 	struct dump *d;
 	struct dump_task *dt;
 	struct image_writer *map;
-	int pagemap, mem, pages;
+	int pagemap, pages;
+	int mem;     /* open once something cannot be read without force */
 	uint64_t at; /* bytes written to the pages image */
 	VEC(struct extent) extents;
 	PagemapEntry last; /* not written yet: the next extent may continue it */
@@ -35,15 +37,15 @@ struct page_dump {
 	size_t vma; /* the first that may hold the next region */
 };
 
-int page_images_create(struct dump *d, enum image_id id, uint64_t n, struct image_writer **ret_map,
-		       int *ret_pages)
+int page_images_create(struct dump *d, enum image_id id, uint64_t n, uint32_t pages_id,
+		       struct image_writer **ret_map, int *ret_pages)
 {
 	PagemapHead head = PAGEMAP_HEAD__INIT;
 	_cleanup_close_ int fd = -1;
 	char name[64];
 	int ret;
 
-	head.pages_id = ++d->last_pages_id;
+	head.pages_id = pages_id;
 	image_name(IMG_PAGES, head.pages_id, name, sizeof(name));
 	fd = openat(d->run->images_dirfd, name, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
 		    0600);
@@ -69,6 +71,16 @@ static int flush_last(struct page_dump *pd)
 	return image_write(pd->map, &pd->last.base);
 }
 
+static int open_proc(struct page_dump *pd, const char *name, int *ret_fd)
+{
+	int fd = openat(pd->dt->procfd, name, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return fail(&pd->d->run->err, -errno, "task %d: open its %s", pd->dt->pid, name);
+	*ret_fd = fd;
+	return 0;
+}
+
 /* [start, end) of one mapping holds pages of the task. */
 static int add_extent(struct page_dump *pd, const struct vma *vma, uint64_t start, uint64_t end)
 {
@@ -79,6 +91,11 @@ static int add_extent(struct page_dump *pd, const struct vma *vma, uint64_t star
 	if ((vma->msg->status & VMA_ANON_PRIVATE) && !(vma->msg->status & VMA_VDSO))
 		flags |= PAGES_LAZY;
 	e.forced = !(vma->msg->prot & PROT_READ);
+	if (e.forced && pd->mem < 0) {
+		ret = open_proc(pd, "mem", &pd->mem);
+		if (ret)
+			return ret;
+	}
 	if (vec_push(&pd->extents, e))
 		return fail(&pd->d->run->err, -ENOMEM, "task %d: list its pages", pd->dt->pid);
 	pd->at += e.len;
@@ -284,26 +301,14 @@ static int dump_all(struct page_dump *pd)
 	return ret ? ret : move(pd);
 }
 
-static int open_proc(struct page_dump *pd, const char *name, int *ret_fd)
-{
-	int fd = openat(pd->dt->procfd, name, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return fail(&pd->d->run->err, -errno, "task %d: open its %s", pd->dt->pid, name);
-	*ret_fd = fd;
-	return 0;
-}
-
-int dump_pages(struct dump *d, struct dump_task *dt)
+static int dump_task_pages(struct dump *d, struct dump_task *dt)
 {
 	struct page_dump pd = {.d = d, .dt = dt, .pagemap = -1, .mem = -1, .pages = -1};
 	int ret, closed;
 
 	ret = open_proc(&pd, "pagemap", &pd.pagemap);
 	if (!ret)
-		ret = open_proc(&pd, "mem", &pd.mem);
-	if (!ret)
-		ret = page_images_create(d, IMG_PAGEMAP, dt->pid, &pd.map, &pd.pages);
+		ret = page_images_create(d, IMG_PAGEMAP, dt->pid, dt->pages_id, &pd.map, &pd.pages);
 	if (!ret)
 		ret = dump_all(&pd);
 	if (!ret)
@@ -316,5 +321,34 @@ int dump_pages(struct dump *d, struct dump_task *dt)
 	cleanup_close(&pd.pagemap);
 	cleanup_close(&pd.mem);
 	cleanup_close(&pd.pages);
+	return ret;
+}
+
+static int dump_nth(void *context, size_t i)
+{
+	struct dump *d = context;
+	struct dump_task *dt = dump_of(d->cp->tasks.at[i]);
+
+	return dt->tracees.n ? dump_task_pages(d, dt) : 0;
+}
+
+/* By two threads, each with its own error and counters; the numbers of images are given before. */
+int dump_pages(struct dump *d)
+{
+	struct run second_run = *d->run;
+	struct dump second = *d;
+	struct task **t;
+	int ret;
+
+	vec_for_each (&d->cp->tasks, t)
+		if (dump_of(*t)->tracees.n)
+			dump_of(*t)->pages_id = ++d->last_pages_id;
+	second.run = &second_run;
+	second.stats.pages_written = 0;
+	second.progress.on = false; /* one line is drawn, by one thread */
+	ret = parallel_for(d->cp->tasks.n, dump_nth, d, &second);
+	d->stats.pages_written += second.stats.pages_written;
+	if (!d->run->err.code)
+		d->run->err = second_run.err;
 	return ret;
 }

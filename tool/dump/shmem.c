@@ -130,7 +130,7 @@ static int dump_shmem(struct dump *d, const struct inode *s)
 	fd = readable(fd);
 	if (fd < 0)
 		return fail(&d->run->err, -errno, "open shared memory %u for reading", s->id);
-	ret = page_images_create(d, s->contents, s->id, &map, &pages);
+	ret = page_images_create(d, s->contents, s->id, ++d->last_pages_id, &map, &pages);
 	if (!ret)
 		ret = dump_data(d, s, fd, map, pages);
 	if (ret)
@@ -288,7 +288,7 @@ static int dump_secret(struct dump *d, struct dump_task *dt, struct inode *s)
 	bool all = true;
 	int ret, closed;
 
-	ret = page_images_create(d, s->contents, s->id, &map, &pages);
+	ret = page_images_create(d, s->contents, s->id, ++d->last_pages_id, &map, &pages);
 	if (ret)
 		return ret;
 	if (s->size) {

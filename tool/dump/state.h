@@ -39,6 +39,7 @@ struct dump_task {
 	VEC(struct tracee) tracees; /* [0] is the leader */
 	VEC(struct dump_vma) vmas;
 	uint64_t vdso_start, vdso_end;
+	uint32_t pages_id; /* of its pages image */
 	struct springboard springboard;
 	struct agent agent;
 };
@@ -125,11 +126,11 @@ void dump_files_free(struct dump_files *f);
 int dump_cores(struct dump *d, struct dump_task *dt);
 
 /* A page map image of kind @id and its pages image, the map's head written. */
-int page_images_create(struct dump *d, enum image_id id, uint64_t n, struct image_writer **ret_map,
-		       int *ret_pages);
+int page_images_create(struct dump *d, enum image_id id, uint64_t n, uint32_t pages_id,
+		       struct image_writer **ret_map, int *ret_pages);
 
-/* Contents of memory. (pages.c, shmem.c) */
-int dump_pages(struct dump *d, struct dump_task *dt);
+/* Contents of memory: of all tasks, of what they share. (pages.c, shmem.c) */
+int dump_pages(struct dump *d);
 int dump_shmem_pages(struct dump *d);
 /* Secret memory that this task, which sits in the stub, can read. */
 int dump_secrets(struct dump *d, struct dump_task *dt);

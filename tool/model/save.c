@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "image/image.h"
+#include "lib/parallel.h"
 #include "lib/run.h"
 #include "model/manifest.h"
 #include "model/model.h"
@@ -126,40 +127,56 @@ static int save_inventory(struct run *run, struct checkpoint *cp)
 	return ret;
 }
 
+/* One of two threads that save what there is one of for many tasks. */
+struct saver {
+	struct run *run;
+	struct checkpoint *cp;
+};
+
+static int save_nth(void *context, size_t i)
+{
+	const struct saver *s = context;
+	struct checkpoint *cp = s->cp;
+	const struct mm *mm = i < cp->mms.n ? cp->mms.at[i] : NULL;
+	int ret = 0;
+
+	if (i < cp->tasks.n)
+		ret = save_task(s->run, cp->tasks.at[i]);
+	if (!ret && i < cp->fdtables.n)
+		ret = save_fdtable(s->run, cp->fdtables.at[i]);
+	if (!ret && mm)
+		ret = image_put(s->run->images_dirfd, IMG_MM, task_pid(mm->owner), &mm->msg->base,
+				&s->run->err);
+	return ret;
+}
+
+static int save_each(struct run *run, struct checkpoint *cp)
+{
+	struct run second = *run;
+	size_t n = cp->tasks.n;
+	int ret;
+
+	if (n < cp->fdtables.n)
+		n = cp->fdtables.n;
+	if (n < cp->mms.n)
+		n = cp->mms.n;
+	ret = parallel_for(n, save_nth, &(struct saver){run, cp}, &(struct saver){&second, cp});
+	if (!run->err.code)
+		run->err = second.err;
+	return ret;
+}
+
 int checkpoint_save(struct run *run, struct checkpoint *cp)
 {
-	struct fdtable **table;
-	struct task **t;
-	struct mm **mm;
 	int ret = save_pstree(run, cp);
 
 	if (!ret)
 		ret = save_files(run, cp);
-	if (ret)
-		return ret;
-	vec_for_each (&cp->tasks, t) {
-		ret = save_task(run, *t);
-		if (ret)
-			return ret;
-	}
-	vec_for_each (&cp->fdtables, table) {
-		ret = save_fdtable(run, *table);
-		if (ret)
-			return ret;
-	}
-	vec_for_each (&cp->mms, mm) {
-		ret = image_put(run->images_dirfd, IMG_MM, task_pid((*mm)->owner),
-				&(*mm)->msg->base, &run->err);
-		if (ret)
-			return ret;
-	}
-	ret = save_locks(run, cp);
-	if (ret)
-		return ret;
-	if (cp->seccomp) {
+	if (!ret)
+		ret = save_each(run, cp);
+	if (!ret)
+		ret = save_locks(run, cp);
+	if (!ret && cp->seccomp)
 		ret = image_put(run->images_dirfd, IMG_SECCOMP, 0, &cp->seccomp->base, &run->err);
-		if (ret)
-			return ret;
-	}
-	return save_inventory(run, cp);
+	return ret ? ret : save_inventory(run, cp);
 }

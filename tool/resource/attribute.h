@@ -16,6 +16,7 @@
 
 #include "model/model.h"
 
+struct proc_stat;
 struct proc_status;
 struct program;
 struct tracee;
@@ -30,6 +31,7 @@ struct ask {
 	struct checkpoint *cp;
 	struct thread *thread;		  /* its core is what is filled */
 	int procfd;			  /* /proc/PID */
+	const struct proc_stat *stat;	  /* the process's */
 	const struct proc_status *status; /* the leader's; NULL for other threads */
 	struct tracee *tracee;		  /* stopped */
 	const struct xsave_layout *xsave;

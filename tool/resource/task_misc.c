@@ -36,7 +36,6 @@ static int read_number(int procfd, const char *path, int base, int64_t *ret)
 static int look_process(struct ask *a)
 {
 	MmEntry *mm = a->thread->task->mm->msg;
-	struct proc_stat st;
 	TaskCoreEntry *tc = a->thread->core->tc;
 	int64_t v = 0;
 	int ret;
@@ -46,11 +45,8 @@ static int look_process(struct ask *a)
 		return ret;
 	tc->has_oom_score_adj = true;
 	tc->oom_score_adj = v;
-	ret = proc_stat(a->procfd, "stat", &st);
-	if (ret)
-		return ret;
-	tc->has_exit_signal = st.exit_signal != SIGCHLD;
-	tc->exit_signal = st.exit_signal;
+	tc->has_exit_signal = a->stat->exit_signal != SIGCHLD;
+	tc->exit_signal = a->stat->exit_signal;
 	if (!read_number(a->procfd, "coredump_filter", 16, &v)) {
 		mm->has_coredump_filter = true;
 		mm->coredump_filter = v;

@@ -81,21 +81,36 @@ static int parse(char *text, struct timers *t)
 	return 0;
 }
 
+/* Lines that parse() takes for the start of a timer. */
+static size_t count_timers(const char *text)
+{
+	size_t n = 0;
+
+	while (text) {
+		n += !strncmp(text, "ID: ", 4);
+		text = strchr(text, '\n');
+		text = text ? text + 1 : NULL;
+	}
+	return n;
+}
+
 static int ask_timers(struct ask *a)
 {
 	_cleanup_free_ char *text = NULL;
 	struct timers *t;
 	uint64_t at, i;
+	ssize_t n;
 	int ret;
 
-	t = program_space(a->prog, sizeof(*t) + MAX_TIMERS * sizeof(t->posix[0]), &at);
+	n = proc_read(a->procfd, "timers", &text);
+	if (n < 0 && n != -ENOENT)
+		return n;
+	t = program_space(a->prog, sizeof(*t) + count_timers(text) * sizeof(t->posix[0]), &at);
 	if (!t)
 		return -ENOSPC;
 	a->mine = t;
-	ret = proc_read(a->procfd, "timers", &text);
-	if (ret > 0)
-		ret = parse(text, t);
-	if (ret < 0 && ret != -ENOENT)
+	ret = n > 0 ? parse(text, t) : 0;
+	if (ret)
 		return ret;
 	if (!program_call(a->prog, SYS_getitimer, 0, arg_imm(ITIMER_REAL),
 			  arg_arena(at + offsetof(struct timers, real))) ||
