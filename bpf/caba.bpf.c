@@ -96,8 +96,7 @@ static __noinline struct caba_rec *take_over(struct task_struct *leader)
 	struct caba_node *n;
 	struct tree t;
 
-	if (!led || !led->node || led->start != leader->start_boottime ||
-	    !tree_get(&t))
+	if (!led || !led->node || led->start != leader->start_boottime || !tree_get(&t))
 		return NULL;
 	rec = record_make(leader);
 	if (rec) {

@@ -90,6 +90,22 @@ assert s["pids"][-1]["pid"] == s["pid"] and s["pids"][-2]["pid"] != s["pid"], s'
 }
 ok 'show inside a pid namespace' inside
 
+# A session that is entered from outside: ioctl(pidfd, PIDFD_ATTACH_SESSION).
+attach='import fcntl, os, subprocess
+null = subprocess.DEVNULL
+leader = subprocess.Popen(["sleep", "1000"], start_new_session=True, stdout=null)
+def enter():
+	fcntl.ioctl(os.pidfd_open(leader.pid), 0xff40, 0)
+print(leader.pid, subprocess.Popen(["sleep", "1000"], preexec_fn=enter, stdout=null).pid)'
+if "$stasis" check --feature attach_session >/dev/null 2>&1; then
+	read -r leader member < <(python3 -c "$attach")
+	run monitor show "$member"
+	ok 'show: a session that was entered by PIDFD_ATTACH_SESSION' out_like "session .*$leader, attached by $member"
+	kill "$leader" "$member"
+else
+	skip 'show: a session that was entered by PIDFD_ATTACH_SESSION' 'the kernel has no such call'
+fi
+
 run monitor stop
 ok 'stop leaves nothing' nothing_pinned
 again() {

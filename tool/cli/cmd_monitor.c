@@ -239,7 +239,8 @@ static int show(const struct args *a)
 	if (pid) {
 		only = show_find(&s, pid);
 		if (only < 0)
-			return misuse("no such process (or a kernel thread)", a->operands[1]);
+			return misuse("no such process (or a thread, or the kernel's)",
+				      a->operands[1]);
 	}
 	if (a->json)
 		return show_json(&s, only, stdout) ? 1 : 0;

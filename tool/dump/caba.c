@@ -169,8 +169,12 @@ int dump_caba(struct dump *d)
 		ret = monitor_walk(m, pids, n, &why, &births, &n_births);
 	}
 	if (ret) {
-		/* A checkpoint is complete without it. */
-		log_warn(&d->run->log, "no caba.img, the monitor cannot be asked: %s", why.text);
+		/* A checkpoint is complete without it; who may not ask cannot know of one. */
+		if (ret == -EPERM || ret == -EACCES)
+			log_info(&d->run->log, "no caba.img: %s", why.text);
+		else
+			log_warn(&d->run->log, "no caba.img, the monitor cannot be asked: %s",
+				 why.text);
 		return 0;
 	}
 	return write_all(d, births, n_births);

@@ -47,7 +47,8 @@ static int open_pin(const char *folder, const char *name, struct error *err)
 	fd = bpf_obj_get(path);
 	if (fd >= 0)
 		return fd;
-	if (errno == ENOENT)
+	/* A kernel without BPF has no monitor either. */
+	if (errno == ENOENT || errno == ENOSYS)
 		return -ENOENT;
 	fail(err, -errno, "%s: opening", path);
 	return errno == EPERM || errno == EACCES
