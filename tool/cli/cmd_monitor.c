@@ -246,8 +246,8 @@ static int show(const struct args *a)
 		return show_json(&s, only, stdout) ? 1 : 0;
 	if (only >= 0)
 		show_text_one(&s, only, stdout);
-	else
-		show_text(&s, stdout);
+	else if (show_text(&s, stdout))
+		return misuse("no memory for the trees", NULL);
 	return 0;
 }
 

@@ -90,6 +90,26 @@ static int read_records(struct monitor *m, struct show *s, struct error *err)
 	return 0;
 }
 
+static int by_tgid(const void *a, const void *b, void *births)
+{
+	const struct monitor_birth *all = births;
+	uint32_t x = all[*(const size_t *)a].record.rec.tgid;
+	uint32_t y = all[*(const size_t *)b].record.rec.tgid;
+
+	return x < y ? -1 : x > y;
+}
+
+static int index_tasks(struct show *s, struct error *err)
+{
+	s->by_tgid = calloc(s->tasks.n + 1, sizeof(*s->by_tgid));
+	if (!s->by_tgid)
+		return fail(err, -ENOMEM, "collecting processes");
+	for (size_t i = 0; i < s->tasks.n; i++)
+		s->by_tgid[i] = i;
+	qsort_r(s->by_tgid, s->tasks.n, sizeof(*s->by_tgid), by_tgid, s->births);
+	return 0;
+}
+
 int show_collect(struct monitor *m, struct error *err, struct show *ret)
 {
 	struct stat st;
@@ -102,6 +122,8 @@ int show_collect(struct monitor *m, struct error *err, struct show *ret)
 		r = read_records(m, ret, err);
 	if (!r)
 		r = monitor_walk_records(m, &ret->births, &ret->n_births, err);
+	if (!r)
+		r = index_tasks(ret, err);
 	return r;
 }
 
@@ -109,6 +131,7 @@ void show_free(struct show *s)
 {
 	vec_free(&s->tasks);
 	free(s->births);
+	free(s->by_tgid);
 }
 
 ssize_t show_find(const struct show *s, pid_t pid)
@@ -123,11 +146,19 @@ ssize_t show_find(const struct show *s, pid_t pid)
 
 ssize_t show_find_tgid(const struct show *s, uint32_t tgid, uint64_t start)
 {
-	for (size_t i = 0; tgid && i < s->tasks.n; i++) {
-		const struct caba_rec *r = &s->births[i].record.rec;
+	size_t low = 0, high = s->tasks.n;
+	const struct caba_rec *r;
 
-		if (r->tgid == tgid && (!start || r->start == start))
-			return i;
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (s->births[s->by_tgid[mid]].record.rec.tgid < tgid)
+			low = mid + 1;
+		else
+			high = mid;
 	}
-	return -1;
+	if (!tgid || low == s->tasks.n)
+		return -1;
+	r = &s->births[s->by_tgid[low]].record.rec;
+	return r->tgid == tgid && (!start || r->start == start) ? (ssize_t)s->by_tgid[low] : -1;
 }

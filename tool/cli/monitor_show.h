@@ -20,7 +20,8 @@ struct show {
 	/* The first tasks.n belong to the tasks of the same index; then joints. */
 	struct monitor_birth *births;
 	size_t n_births;
-	uint32_t ns; /* inode of the caller's pid namespace */
+	size_t *by_tgid; /* indices of tasks by tgid of the initial pid namespace */
+	uint32_t ns;	 /* inode of the caller's pid namespace */
 };
 
 /* All processes that the caller sees in /proc, but kernel threads. */
@@ -32,7 +33,9 @@ void show_free(struct show *s);
 ssize_t show_find(const struct show *s, pid_t pid);
 ssize_t show_find_tgid(const struct show *s, uint32_t tgid, uint64_t start);
 
-void show_text(const struct show *s, FILE *out);
+/* Everything, trees first: 0 or -ENOMEM. */
+int show_text(const struct show *s, FILE *out);
+int show_trees(const struct show *s, FILE *out);
 /* Process number @i of the tasks, with everything that is known of it. */
 void show_text_one(const struct show *s, size_t i, FILE *out);
 /* @only -1: all. */

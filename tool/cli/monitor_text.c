@@ -1,21 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The tree of births beside the tree of parents, and what happened to whom. */
+/* What happened to whom. */
 #include <stdarg.h>
 #include <string.h>
 
 #include "cli/monitor_show.h"
 #include "lib/cleanup.h"
 
-#define CELL 40
-
-struct line {
-	char text[160];
-};
-
-typedef VEC(struct line) lines_t;
-
+/* Holds the events that are kept, and more. */
 struct text {
-	char at[160];
+	char at[640];
 	size_t len;
 };
 
@@ -33,53 +26,6 @@ static void put(struct text *t, const char *fmt, ...)
 		t->len += n;
 	if (t->len >= sizeof(t->at))
 		t->len = sizeof(t->at) - 1;
-}
-
-static bool line_unsure(const struct monitor_birth *b)
-{
-	return b->doubts & (MONITOR_LINE_GUESSED | MONITOR_LINE_BROKEN | MONITOR_MOVING);
-}
-
-static void entry(const struct show *s, size_t i, struct text *t)
-{
-	const struct monitor_birth *b = &s->births[i];
-
-	if (i >= s->tasks.n)
-		put(t, b->record.state == CABA_GONE ? "(%u gone)" : "(%u outside)",
-		    b->record.rec.tgid);
-	else
-		put(t, "%d %s%s", b->pid, s->tasks.at[i].comm,
-		    s->tasks.at[i].state == 'Z' ? " <zombie>" : "");
-}
-
-/* Above @i in the tree that is drawn: of births, or of parents. */
-static ssize_t above(const struct show *s, size_t i, bool births)
-{
-	if (births)
-		return s->births[i].up;
-	return i < s->tasks.n ? show_find(s, s->tasks.at[i].parent) : -1;
-}
-
-static void draw(const struct show *s, bool births, ssize_t root, int depth, lines_t *out)
-{
-	size_t n = births ? s->n_births : s->tasks.n;
-
-	for (size_t i = 0; i < n && depth < 64; i++) {
-		struct text t = {0};
-		struct line *l;
-
-		if (above(s, i, births) != root)
-			continue;
-		put(&t, "%*s%s", depth * 2, "", depth ? "\\_ " : "");
-		entry(s, i, &t);
-		if (births && line_unsure(&s->births[i]))
-			put(&t, " ?");
-		l = vec_add(out);
-		if (!l)
-			return;
-		memcpy(l->text, t.at, sizeof(l->text));
-		draw(s, births, i, depth + 1, out);
-	}
 }
 
 /* A process by what it is to the caller: its pid, or that of the initial namespace. */
@@ -211,32 +157,19 @@ static void row(const struct show *s, size_t i, FILE *out)
 static const char header[] =
 	"    PID COMMAND          BORN-OF     CABA  PARENT  SESSION          GROUP            WHAT HAPPENED\n";
 
-void show_text(const struct show *s, FILE *out)
+int show_text(const struct show *s, FILE *out)
 {
-	lines_t left = {0}, right = {0};
-	size_t width = 0;
-	struct line *l;
+	int r = show_trees(s, out);
 
-	draw(s, true, -1, 0, &left);
-	draw(s, false, -1, 0, &right);
-	vec_for_each (&left, l) {
-		size_t len = strlen(l->text);
-
-		width = len > width ? len : width;
-	}
-	width = width < CELL ? CELL : width > 2 * CELL ? 2 * CELL : width;
-	fprintf(out, "%-*s  %s\n", (int)width, "BIRTHS", "PARENTS");
-	for (size_t i = 0; i < left.n || i < right.n; i++)
-		fprintf(out, "%-*s  %s\n", (int)width, i < left.n ? left.at[i].text : "",
-			i < right.n ? right.at[i].text : "");
-	vec_free(&left);
-	vec_free(&right);
+	if (r)
+		return r;
 	fprintf(out, "\n%s", header);
 	for (size_t i = 0; i < s->tasks.n; i++)
 		row(s, i, out);
 	fprintf(out,
 		"\n? not seen, or resting on a guess: older than the monitor, or its record was lost\n"
 		"() a process that is gone, or not visible from this pid namespace\n");
+	return 0;
 }
 
 static void doubts_text(uint32_t doubts, FILE *out)
@@ -300,8 +233,8 @@ void show_text_one(const struct show *s, size_t i, FILE *out)
 	fprintf(out, "\nparent      %d\n", task->parent);
 	member_text("session", &r->rec.session, task->session, out);
 	member_text("group", &r->rec.group, task->group, out);
-	fprintf(out, "executed    %u times\nsubreaper   %s\n", r->rec.execs,
-		r->rec.flags & CABA_SUBREAPER ? "yes" : "no");
+	fprintf(out, "executed    %u time%s\nsubreaper   %s\n", r->rec.execs,
+		r->rec.execs == 1 ? "" : "s", r->rec.flags & CABA_SUBREAPER ? "yes" : "no");
 	for (uint32_t n = 0; (e = event_at(&r->rec, n)); n++) {
 		struct text t = {0};
 
