@@ -117,6 +117,30 @@ leftover() {
 	mkdir -m 700 "$dir" "$dir/new" && again
 }
 ok 'what a killed start left behind does not matter' leftover
+# Sleepers enough for any machine to be beyond the least limit.
+beyond() {
+	local pids=() sleepers
+
+	for _ in {1..70}; do
+		sleep 1000 &
+		pids+=($!)
+	done
+	sleepers="${pids[*]}"
+	run monitor start --limit 64
+	exited 0 && err_has 'more processes than the limit of 64' && run monitor status --json &&
+		json 'assert d["lost_to_limit"] > 0 and d["used"] <= 64, d' && run monitor show --json &&
+		json 'wanted = set(map(int, sys.argv[2].split()))
+mine = [t for t in d["tasks"] if t["pid"] in wanted]
+assert len(mine) == 70 and not any(t["complete"] for t in mine), mine
+assert any("no-record" in t["doubts"] for t in mine), mine' "$sleepers"
+	local result=$?
+	# shellcheck disable=SC2086
+	kill $sleepers
+	wait
+	run monitor stop
+	return $result
+}
+ok 'a limit that is too small is said at the start, and of each process' beyond 2>/dev/null
 two() {
 	run monitor start && exited 0 && run monitor start --folder /sys/fs/bpf/other && exited 0 &&
 		run monitor stop && exited 0 && run monitor status --folder /sys/fs/bpf/other &&

@@ -232,7 +232,7 @@ static int scan_once(struct start *s)
 	return n;
 }
 
-static int run(struct start *s, struct error *err)
+static int run(struct start *s, FILE *say, struct error *err)
 {
 	struct bpf_program *prog;
 	struct timespec now;
@@ -257,6 +257,11 @@ static int run(struct start *s, struct error *err)
 		if (r)
 			return fail(err, r, "reading the processes that are there already");
 	}
+	if (say && s->head->lost_limit)
+		fprintf(say,
+			"note: there are more processes than the limit of %u: those without a "
+			"record say so\n",
+			s->limit);
 	return place_commit(&s->place, err);
 }
 
@@ -289,7 +294,7 @@ int monitor_start(const struct monitor_options *opt, FILE *say, struct error *er
 	if (!r)
 		r = load(&s, err);
 	if (!r)
-		r = run(&s, err);
+		r = run(&s, say, err);
 	if (r) {
 		place_drop(&s.place, "new", &ignored);
 		place_remove(&s.place);
