@@ -38,13 +38,14 @@ static int encode(const char *text, size_t len)
 	struct error err = {0};
 	struct image_writer *w;
 	json_object *image;
+	size_t entry;
 	int fd = file_of("", 0);
 
 	must(!json_parse("fuzz", text, len, &err, &image));
 	must(!json_image_kind(image, &err, &kind));
 	must(!image_writer_new(dup(fd), kind, "fuzz", &err, &w));
 	/* An image without the entry that its kind must have decodes, if at all, to an error. */
-	if (image_from_json(image, &err, w))
+	if (image_from_json(image, &err, w, &entry))
 		fprintf(stderr, "%s\n", err.text);
 	must(!err.code);
 	must(!image_close(w));

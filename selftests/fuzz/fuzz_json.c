@@ -25,27 +25,31 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct image_writer *w;
 	json_object *image;
 	char *text = strndup((const char *)data, size);
+	size_t entry = 0, lines = 1, i;
 	int fd;
 
 	must(text);
+	for (i = 0; i < size && data[i]; i++)
+		lines += data[i] == '\n';
 	if (json_parse("fuzz", text, strlen(text), &err, &image)) {
 		must(strncmp(err.text, "fuzz:", 5) == 0);
 		free(text);
 		return 0;
 	}
-	free(text);
 	if (!json_image_kind(image, &err, &kind) && kind->entry) {
 		fd = file_of("", 0);
 		must(!image_writer_new(dup(fd), kind, "fuzz", &err, &w));
-		if (!image_from_json(image, &err, w)) {
+		if (!image_from_json(image, &err, w, &entry)) {
 			must(!image_close(w));
 			decode(fd);
 		} else {
 			must(err.text[0]);
+			must(json_line_of_entry(text, entry) <= lines);
 			image_close(w);
 			close(fd);
 		}
 	}
 	json_object_put(image);
+	free(text);
 	return 0;
 }

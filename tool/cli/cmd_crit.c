@@ -184,53 +184,77 @@ static int read_text(int fd, const char *name, struct error *err, char **ret, si
 	return 0;
 }
 
-static int read_json(const char *path, struct error *err, json_object **ret)
+/* JSON that is being encoded. */
+struct source {
+	const char *name;
+	char *text;
+	json_object *image;
+};
+
+static int read_json(const char *path, struct error *err, struct source *s)
 {
-	const char *name = path ? path : "standard input";
 	_cleanup_close_ int fd = open_input(path, err);
-	_cleanup_free_ char *text = NULL;
 	size_t len = 0;
 	int code;
 
+	s->name = path ? path : "standard input";
 	if (fd < 0)
 		return fd;
-	code = read_text(fd, name, err, &text, &len);
-	return code ? code : json_parse(name, text, len, err, ret);
+	code = read_text(fd, s->name, err, &s->text, &len);
+	return code ? code : json_parse(s->name, s->text, len, err, &s->image);
 }
 
-static int write_image(json_object *image, struct staged *out, struct error *err)
+/* What is wrong with the contents is found in the tree: say where that was in the text. */
+static int blame(const struct source *s, struct error *err, const size_t *entry)
+{
+	struct error found = *err;
+
+	if (found.code != -EINVAL)
+		return found.code;
+	error_clear(err);
+	if (entry)
+		fail_text(err, found.code, "%s:%zu: %.600s", s->name,
+			  json_line_of_entry(s->text, *entry), found.text);
+	else
+		fail_text(err, found.code, "%s: %.600s", s->name, found.text);
+	return err->code;
+}
+
+static int write_image(const struct source *s, struct staged *out, struct error *err)
 {
 	const struct image_kind *kind;
 	struct image_writer *w;
-	int ret = json_image_kind(image, err, &kind), fd;
+	int ret = json_image_kind(s->image, err, &kind), fd;
+	size_t entry = 0;
 
 	if (ret)
-		return ret;
+		return blame(s, err, NULL);
 	fd = fcntl(fileno(out->file), F_DUPFD_CLOEXEC, 3);
 	if (fd < 0)
 		return fail(err, -errno, "cannot write");
 	ret = image_writer_new(fd, kind, out->path ? out->path : "standard output", err, &w);
 	if (ret)
 		return ret;
-	ret = image_from_json(image, err, w);
+	ret = image_from_json(s->image, err, w, &entry);
+	if (ret)
+		ret = blame(s, err, &entry);
 	return image_close(w) ?: ret;
 }
 
 static int encode(const struct args *a)
 {
-	json_object *image = NULL;
 	struct error err = {0};
+	struct source s = {0};
 	struct staged out;
 
-	if (read_json(a->in, &err, &image))
-		return print_error(&err);
-	if (!staged_open(&out, a->out, &err)) {
-		if (write_image(image, &out, &err))
+	if (!read_json(a->in, &err, &s) && !staged_open(&out, a->out, &err)) {
+		if (write_image(&s, &out, &err))
 			staged_close(&out);
 		else
 			staged_commit(&out, &err);
 	}
-	json_object_put(image);
+	json_object_put(s.image);
+	free(s.text);
 	return err.code ? print_error(&err) : EXIT_SUCCESS;
 }
 

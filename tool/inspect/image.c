@@ -205,7 +205,7 @@ static const ProtobufCMessageDescriptor *entry_descriptor(const struct image_kin
 	return kind->entry;
 }
 
-int image_from_json(json_object *image, struct error *err, struct image_writer *w)
+int image_from_json(json_object *image, struct error *err, struct image_writer *w, size_t *at_entry)
 {
 	const struct image_kind *kind;
 	json_object *entries;
@@ -222,6 +222,7 @@ int image_from_json(json_object *image, struct error *err, struct image_writer *
 		const struct json_path at = {.index = i};
 		json_object *obj = json_object_array_get_idx(entries, i);
 
+		*at_entry = i;
 		bytes.n = 0;
 		if (i && (!kind->entry || (kind->once && !chunks)))
 			ret = json_bad(err, &at, "a %s image has only one", kind->id);

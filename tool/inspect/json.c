@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -231,4 +232,37 @@ int bytes_from_json(json_object *obj, const struct json_path *at, struct error *
 	if (ret != -ENOMEM)
 		free(data);
 	return ret ? fail(err, ret, "cannot decode base64") : 0;
+}
+
+/* The quote that ends the string that begins at @s. */
+static const char *end_of_string(const char *s)
+{
+	while (*++s != '"')
+		s += *s == '\\';
+	return s;
+}
+
+size_t json_line_of_entry(const char *text, size_t entry)
+{
+	size_t line = 1, depth = 0;
+	bool in_entries = false;
+
+	for (; *text; text++) {
+		if (in_entries && depth == 2 && !entry && !strchr(" \t\r\n", *text))
+			break;
+		if (*text == '\n') {
+			line++;
+		} else if (*text == '"') {
+			if (depth == 1)
+				in_entries = !strncmp(text, "\"entries\"", 9);
+			text = end_of_string(text);
+		} else if (strchr("[{", *text)) {
+			depth++;
+		} else if (strchr("]}", *text)) {
+			depth--;
+		} else if (*text == ',' && depth == 2) {
+			entry -= in_entries;
+		}
+	}
+	return line;
 }

@@ -65,7 +65,10 @@ int payload_from_json(const struct image_kind *kind, const ProtobufCMessage *msg
 int image_to_json(struct image_reader *r, int flags, FILE *notes, struct error *err, FILE *out);
 /* The kind of a decoded image, and its entries. */
 int json_image_kind(json_object *image, struct error *err, const struct image_kind **ret);
-int image_from_json(json_object *image, struct error *err, struct image_writer *w);
+/* *@at is the entry that was last looked at. */
+int image_from_json(json_object *image, struct error *err, struct image_writer *w, size_t *at);
+/* The line on which an entry of a decoded image begins, its text being known to be JSON. */
+size_t json_line_of_entry(const char *text, size_t entry);
 
 /* bytes <-> base64 in JSON; NULL: no memory. */
 json_object *bytes_to_json(const void *data, size_t len);

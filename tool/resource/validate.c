@@ -334,7 +334,7 @@ static int check_checksum(struct run *run, const struct file *f)
 	if (e->checksum_config == CHECKSUM_FIRST)
 		snprintf(of, sizeof(of), "its first %u bytes", e->checksum_parameter);
 	else if (e->checksum_config == CHECKSUM_PERIOD)
-		snprintf(of, sizeof(of), "every byte in %u", e->checksum_parameter);
+		snprintf(of, sizeof(of), "one byte in every %u", e->checksum_parameter);
 	fail_text(&run->err, -ESTALE, "file %s: the checksum of %s is %08x, it was %08x", e->name,
 		  of, is, e->checksum);
 	return changed(run, e);
