@@ -3,7 +3,7 @@
 # What --help prints.
 
 help_commands() {
-	printf '%s\n' run shell test tree refresh build fetch source-file probe clean help
+	printf '%s\n' run shell test tree refresh check build fetch source-file probe clean help
 }
 
 help_main() {
@@ -19,6 +19,7 @@ runs commands and tests in them.
   build [KERNEL]... [qemu]          build without running
   tree [DIR]                        make a git tree of the kernel with our patches
   refresh [DIR]                     write that tree's commits back to kernel-patches/
+  check                             apply, checkpatch and compile the patches one by one
   fetch [--update]                  get and unpack the kernel source
   source-file PATH...               print where a file of the kernel source lies
   probe                             say how guests would be run here
@@ -105,6 +106,7 @@ END
 	build) printf 'usage: qemu/vm build [KERNEL]... [qemu]\n\nBuilds kernels (default: stock and patched) and prints where they are. qemu: the\nemulator with CPUID faulting.\n' ;;
 	tree) printf 'usage: qemu/vm tree [DIR]\n\nMakes a git tree of the kernel source in DIR, a commit per patch of kernel-patches/,\non branch stasis after tag stock-base. Default: %s\n' "$(tree_default)" ;;
 	refresh) printf 'usage: qemu/vm refresh [DIR]\n\nWrites the commits after stock-base in DIR to kernel-patches/. A commit keeps the file\nname of its patch; new ones go to the folder of the commit before them. Default: %s\n' "$(tree_default)" ;;
+	check) printf 'usage: qemu/vm check\n\nApplies the patches of kernel-patches/ one by one with git am, runs checkpatch --strict on\neach, and compiles after each the files that the series touches. Status 0 if all is well.\n' ;;
 	fetch) printf 'usage: qemu/vm fetch [--update]\n\nDownloads (once) and unpacks the kernel source, and prints its folder. --update takes\na newer version if there is one.\n' ;;
 	source-file) printf 'usage: qemu/vm source-file PATH...\n       qemu/vm source-file --selftest-headers\n\nPrints where files of the kernel source lie, without unpacking all of it; with\n--selftest-headers, a folder with kselftest.h and kselftest_harness.h.\n' ;;
 	probe) printf 'usage: qemu/vm probe\n\nSays which emulator and accelerator guests are run with here.\n' ;;
