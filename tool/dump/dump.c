@@ -27,7 +27,6 @@ static int collect_all(struct dump *d)
 	size_t i;
 	int ret = dump_tree(d);
 
-	dump_look_for_locks(d);
 	for (i = 0; !ret && i < d->cp->tasks.n; i++) {
 		struct dump_task *dt = dump_of(d->cp->tasks.at[i]);
 

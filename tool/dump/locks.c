@@ -23,18 +23,17 @@ static const struct {
 } kinds[] = {{"POSIX", FILE_LOCK_POSIX}, {"FLOCK", FILE_LOCK_FLOCK}, {"OFDLCK", FILE_LOCK_OFD}};
 
 /*
- * Files that somebody on this system holds a lock of; only descriptors of those
- * are asked. "1: POSIX  ADVISORY  WRITE 123 fe:01:4711 0 EOF"
+ * Files that somebody on this system holds a lock of: of many descriptors only those are
+ * asked. "1: POSIX  ADVISORY  WRITE 123 fe:01:4711 0 EOF"
  */
-void dump_look_for_locks(struct dump *d)
+static void list_locked(struct dump *d)
 {
 	_cleanup_free_ char *text = NULL;
 	unsigned int major, minor;
 	unsigned long long ino;
 	char *p;
 
-	if (proc_read(AT_FDCWD, "/proc/locks", &text) <= 0)
-		return;
+	d->lock_list_incomplete = proc_read(AT_FDCWD, "/proc/locks", &text) < 0;
 	for (p = text; p && *p; p = strchr(p, '\n'), p = p ? p + 1 : NULL) {
 		struct locked_file f;
 
@@ -47,10 +46,24 @@ void dump_look_for_locks(struct dump *d)
 	}
 }
 
-static bool maybe_locked(const struct dump *d, const struct stat *st)
+/*
+ * For the list the kernel waits for an RCU grace period, some 10 ms in which nobody on the
+ * system can take a lock. As many descriptors are asked sooner than that.
+ */
+#define ASK_EACH 200
+
+static bool maybe_locked(struct dump *d, const struct stat *st)
 {
 	const struct locked_file *f;
 
+	if (d->n_asked_for_locks < ASK_EACH) {
+		d->n_asked_for_locks++;
+		return true;
+	}
+	if (d->n_asked_for_locks == ASK_EACH) {
+		d->n_asked_for_locks++;
+		list_locked(d);
+	}
 	if (d->lock_list_incomplete)
 		return true;
 	/* By inode alone: st_dev is not the superblock's on every file system. */

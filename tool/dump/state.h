@@ -74,7 +74,8 @@ struct dump {
 	struct dump_stats stats;
 	struct progress progress; /* of memory */
 	bool frozen;
-	VEC(struct locked_file) locked; /* files with locks, on the whole system (files.c) */
+	size_t n_asked_for_locks;	/* descriptors, one by one (locks.c) */
+	VEC(struct locked_file) locked; /* then: files with locks, on the whole system */
 	bool lock_list_incomplete;
 };
 
@@ -107,7 +108,6 @@ int dump_fs(struct dump *d, struct dump_task *dt);
 /* Flags of descriptors, asked by the stub in this task. */
 int dump_fd_flags(struct dump *d, struct dump_task *dt);
 /* File locks that show at this descriptor. (locks.c) */
-void dump_look_for_locks(struct dump *d);
 int dump_locks(struct dump *d, struct dump_task *dt, const struct fd_probe *p, struct file *f);
 /*
  * The entry for a file that is mapped or named by a path of /proc/PID, found
