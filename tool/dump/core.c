@@ -41,6 +41,17 @@ static int each(struct inquiry *q, size_t hook)
 	return 0;
 }
 
+/* The leader's program has the questions about descriptors, too, as many as fit. */
+static int run_in_leader(struct dump *d, struct dump_task *dt, struct program *p)
+{
+	const struct stub_op *first = dump_ask_fd_flags(dt, p, 0, &dt->n_fd_flags);
+	int ret = agent_run(&dt->agent, p, &d->run->err);
+
+	if (!ret)
+		dump_answer_fd_flags(dt, first, 0, dt->n_fd_flags);
+	return ret;
+}
+
 static int ask_thread(struct dump *d, struct dump_task *dt, size_t i)
 {
 	struct program prog;
@@ -66,7 +77,7 @@ static int ask_thread(struct dump *d, struct dump_task *dt, size_t i)
 	if (!ret)
 		ret = each(&q, offsetof(struct attribute, ask));
 	if (!ret && i == 0)
-		ret = agent_run(&dt->agent, &prog, &d->run->err);
+		ret = run_in_leader(d, dt, &prog);
 	else if (!ret)
 		ret = agent_run_outside(&dt->agent, &dt->tracees.at[i], &prog, &d->run->err);
 	return ret ? ret : each(&q, offsetof(struct attribute, answer));

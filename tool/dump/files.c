@@ -17,6 +17,7 @@
 
 #include "dump/state.h"
 #include "lib/cleanup.h"
+#include "lib/parallel.h"
 
 struct node {
 	uint64_t dev, ino, pos;
@@ -140,13 +141,19 @@ static void probe_fs(struct fd_probe *p)
  * What a descriptor needs on first sight only. The name is read of our copy: its
  * number is nearly always the same, so the kernel makes no new entry of /proc for it.
  */
+static int read_name(const struct dump *d, struct fd_probe *p)
+{
+	char path[32];
+
+	snprintf(path, sizeof(path), "%d", p->local);
+	return proc_link(d->own_fds, path, p->link, sizeof(p->link));
+}
+
 static int probe_new(struct dump *d, struct dump_task *dt, struct fd_probe *p, char **fdinfo)
 {
 	char path[32];
-	int ret;
+	int ret = p->link[0] ? 0 : read_name(d, p);
 
-	snprintf(path, sizeof(path), "%d", p->local);
-	ret = proc_link(d->own_fds, path, p->link, sizeof(p->link));
 	if (ret)
 		return fail(&d->run->err, ret, "task %d: read the name of descriptor %d", dt->pid,
 			    p->fd);
@@ -195,38 +202,48 @@ static int probe_copy(struct dump *d, struct dump_task *dt, struct fd_probe *p)
 	return 0;
 }
 
-/* -EBADF: as probe_copy(). */
-static int add_fd(struct dump *d, struct dump_task *dt, struct fdtable *table, int fd)
+/* The table gets a descriptor of which we have a copy. */
+static int add_probe(struct dump *d, struct dump_task *dt, struct fdtable *table,
+		     struct fd_probe *p)
 {
-	struct fd_probe p = {.pid = dt->pid, .fd = fd, .local = -1};
+	const struct node like = {p->st.st_dev, p->st.st_ino, p->pos, p->flags,
+				  dt->pid,	p->fd,	      NULL};
+	struct node *n = find_node(&d->files.by_description, &like, by_description);
 	struct fd entry = {};
-	struct node like, *n;
-	int ret;
+	int ret = 0;
 
-	ret = probe_copy(d, dt, &p);
-	like = (struct node){p.st.st_dev, p.st.st_ino, p.pos, p.flags, dt->pid, fd, NULL};
-	n = ret ? NULL : find_node(&d->files.by_description, &like, by_description);
-	if (!ret && !n)
-		ret = fail(&d->run->err, -ENOMEM, "task %d: keep descriptor %d", dt->pid, fd);
-	if (!ret && !n->file)
-		ret = collect_fd(d, dt, &p, &n->file);
+	if (!n)
+		return fail(&d->run->err, -ENOMEM, "task %d: keep descriptor %d", dt->pid, p->fd);
+	if (!n->file)
+		ret = collect_fd(d, dt, p, &n->file);
 	if (!ret)
-		ret = dump_locks(d, dt, &p, n->file);
-	if (p.local >= 0)
-		close(p.local);
+		ret = dump_locks(d, dt, p, n->file);
 	if (ret)
 		return ret;
 	entry.file = n->file;
 	entry.msg = malloc(sizeof(*entry.msg));
 	if (!entry.msg)
-		return fail(&d->run->err, -ENOMEM, "task %d: keep descriptor %d", dt->pid, fd);
+		return fail(&d->run->err, -ENOMEM, "task %d: keep descriptor %d", dt->pid, p->fd);
 	fdinfo_entry__init(entry.msg);
 	entry.msg->id = n->file->id;
 	entry.msg->type = n->file->msg->type;
-	entry.msg->fd = fd;
+	entry.msg->fd = p->fd;
 	n->file->n_uses++;
 	table->fds.at[table->fds.n++] = entry; /* reserved by the caller */
 	return 0;
+}
+
+/* -EBADF: as probe_copy(). */
+static int add_fd(struct dump *d, struct dump_task *dt, struct fdtable *table, int fd)
+{
+	struct fd_probe p = {.pid = dt->pid, .fd = fd, .local = -1};
+	int ret = probe_copy(d, dt, &p);
+
+	if (!ret)
+		ret = add_probe(d, dt, table, &p);
+	if (p.local >= 0)
+		close(p.local);
+	return ret;
 }
 
 static int by_number(const void *a, const void *b)
@@ -234,38 +251,49 @@ static int by_number(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/*
- * Close-on-exec belongs to the descriptor, which only its task can ask: in
- * programs of as many calls as the arena takes.
- */
+/* Close-on-exec belongs to the descriptor, which only its task can ask. */
+const struct stub_op *dump_ask_fd_flags(struct dump_task *dt, struct program *p, size_t from,
+					size_t *to)
+{
+	const struct fdtable *table = dt->task->fdtable;
+	const struct stub_op *first = NULL, *op;
+	size_t i;
+
+	for (i = from; table->asked_of == dt->task && i < table->fds.n; i++) {
+		op = program_call(p, SYS_fcntl, 0, arg_imm(table->fds.at[i].msg->fd),
+				  arg_imm(F_GETFD));
+		if (!op)
+			break;
+		if (!first)
+			first = op;
+	}
+	*to = i;
+	return first;
+}
+
+void dump_answer_fd_flags(struct dump_task *dt, const struct stub_op *first, size_t from, size_t to)
+{
+	for (; from < to; from++)
+		dt->task->fdtable->fds.at[from].msg->flags = first++->ret & FD_CLOEXEC;
+}
+
+/* Those that did not fit into the program of all other questions. */
 int dump_fd_flags(struct dump *d, struct dump_task *dt)
 {
-	struct fdtable *table = dt->task->fdtable;
-	const struct stub_op *first, *op;
+	const struct fdtable *table = dt->task->fdtable;
+	const struct stub_op *first;
 	struct program p;
-	size_t i = 0, k;
-	int ret;
+	size_t i = dt->n_fd_flags, to;
+	int ret = 0;
 
-	if (table->asked_of != dt->task)
-		return 0;
-	while (i < table->fds.n) {
+	for (; !ret && table->asked_of == dt->task && i < table->fds.n; i = to) {
 		agent_program(&dt->agent, &p);
-		first = NULL;
-		for (k = i; k < table->fds.n; k++) {
-			op = program_call(&p, SYS_fcntl, 0, arg_imm(table->fds.at[k].msg->fd),
-					  arg_imm(F_GETFD));
-			if (!op)
-				break;
-			if (!first)
-				first = op;
-		}
+		first = dump_ask_fd_flags(dt, &p, i, &to);
 		ret = agent_run(&dt->agent, &p, &d->run->err);
-		if (ret)
-			return ret;
-		for (; i < k; i++)
-			table->fds.at[i].msg->flags = first++->ret & FD_CLOEXEC;
+		if (!ret)
+			dump_answer_fd_flags(dt, first, i, to);
 	}
-	return 0;
+	return ret;
 }
 
 /* Numbers from @from on, out of the folder: for tables with large gaps. */
@@ -292,26 +320,87 @@ static int add_listed(struct dump *d, struct dump_task *dt, struct fdtable *tabl
 }
 
 /*
+ * Large tables: what every descriptor is asked goes by two threads, a piece of the table
+ * ahead of what makes files of it.
+ */
+#define AHEAD 128
+
+struct ahead {
+	struct dump *d;
+	struct dump_task *dt;
+	int first;
+	struct fd_probe *probes;
+};
+
+/* What fails here is done again, by add_fd(), which says what it was. */
+static int probe_nth(void *context, size_t i)
+{
+	struct ahead *a = context;
+	struct fd_probe *p = &a->probes[i];
+
+	p->pid = a->dt->pid;
+	p->fd = a->first + i;
+	p->local = -1;
+	p->link[0] = 0;
+	p->path = PATH_UNASKED;
+	if (probe_copy(a->d, a->dt, p) || read_name(a->d, p))
+		p->link[0] = 0;
+	else if (p->link[0] == '/')
+		p->path = probe_path_leads_there(p) ? PATH_LEADS_THERE : PATH_LEADS_ELSEWHERE;
+	return 0;
+}
+
+static int add_ahead(struct dump *d, struct dump_task *dt, struct fdtable *table, int first,
+		     struct fd_probe *probes)
+{
+	struct run runs[2] = {*d->run, *d->run}; /* whose errors nobody reads */
+	struct dump dumps[2] = {*d, *d};
+	struct ahead mine = {&dumps[0], dt, first, probes}, theirs = {&dumps[1], dt, first, probes};
+	int i, got, ret = 0;
+
+	dumps[0].run = &runs[0];
+	dumps[1].run = &runs[1];
+	parallel_for(AHEAD, probe_nth, &mine, &theirs);
+	for (i = 0; i < AHEAD; i++) {
+		if (!ret && probes[i].link[0]) {
+			ret = add_probe(d, dt, table, &probes[i]);
+		} else if (!ret) {
+			got = add_fd(d, dt, table, first + i);
+			ret = got == -EBADF ? 0 : got;
+		}
+		if (probes[i].local >= 0)
+			close(probes[i].local);
+	}
+	return ret;
+}
+
+/*
  * The size of /proc/PID/fd is how many there are (6.2). Trying the numbers one by one is
  * cheaper than listing the folder, for which the kernel makes an inode of each.
  */
 static int add_fds(struct dump *d, struct dump_task *dt, struct fdtable *table)
 {
+	_cleanup_free_ struct fd_probe *probes = NULL;
+	size_t room, n;
 	struct stat st;
-	size_t room;
-	int fd, ret;
+	int fd = 0, ret;
 
 	if (fstatat(dt->procfd, "fd", &st, 0))
 		return fail(&d->run->err, -errno, "task %d: count its descriptors", dt->pid);
-	if (vec_reserve(&table->fds, st.st_size + 1))
+	n = st.st_size;
+	if (n >= 4 * AHEAD)
+		probes = calloc(AHEAD, sizeof(*probes));
+	/* The last piece may hold more than were counted. */
+	if (vec_reserve(&table->fds, n + AHEAD))
 		return fail(&d->run->err, -ENOMEM, "task %d: keep its descriptors", dt->pid);
-	room = 2 * st.st_size + 64;
-	for (fd = 0; table->fds.n < (size_t)st.st_size && (size_t)fd < room; fd++) {
-		ret = add_fd(d, dt, table, fd);
+	room = 2 * n + 64;
+	while (table->fds.n < n && (size_t)fd < room) {
+		ret = probes ? add_ahead(d, dt, table, fd, probes) : add_fd(d, dt, table, fd);
 		if (ret && ret != -EBADF)
 			return ret;
+		fd += probes ? AHEAD : 1;
 	}
-	return table->fds.n < (size_t)st.st_size ? add_listed(d, dt, table, fd) : 0;
+	return table->fds.n < n ? add_listed(d, dt, table, fd) : 0;
 }
 
 int dump_fds(struct dump *d, struct dump_task *dt)

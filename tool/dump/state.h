@@ -40,6 +40,7 @@ struct dump_task {
 	VEC(struct dump_vma) vmas;
 	uint64_t vdso_start, vdso_end;
 	uint32_t pages_id; /* of its pages image */
+	size_t n_fd_flags; /* descriptors whose flags are known */
 	struct springboard springboard;
 	struct agent agent;
 };
@@ -105,7 +106,14 @@ int dump_mm(struct dump *d, struct dump_task *dt);
 /* Descriptor tables, cwd, root, exe. (files.c) */
 int dump_fds(struct dump *d, struct dump_task *dt);
 int dump_fs(struct dump *d, struct dump_task *dt);
-/* Flags of descriptors, asked by the stub in this task. */
+/*
+ * Flags of descriptors, asked by the stub in this task: append ops for those from index @from
+ * on, up to before *to, as many as fit; take the results; ask all that are left.
+ */
+const struct stub_op *dump_ask_fd_flags(struct dump_task *dt, struct program *p, size_t from,
+					size_t *to);
+void dump_answer_fd_flags(struct dump_task *dt, const struct stub_op *first, size_t from,
+			  size_t to);
 int dump_fd_flags(struct dump *d, struct dump_task *dt);
 /* File locks that show at this descriptor. (locks.c) */
 int dump_locks(struct dump *d, struct dump_task *dt, const struct fd_probe *p, struct file *f);

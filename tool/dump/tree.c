@@ -16,6 +16,7 @@
 
 #include "dump/state.h"
 #include "lib/cleanup.h"
+#include "lib/parallel.h"
 
 /* Object ids of this program's own task; those of the tree come behind. */
 #define ROOT_ID 1
@@ -254,7 +255,7 @@ static int describe_task(struct dump *d, struct task *t)
 		tc->has_stop_signo = true;
 		tc->stop_signo = dt->tracees.at[0].job_stop;
 	}
-	return alive ? check_namespaces(d, dt) : 0;
+	return 0;
 }
 
 /* The root's session is ours to rebuild only if the root leads it. */
@@ -311,15 +312,38 @@ static int new_inventory(struct dump *d)
 	return 0;
 }
 
+static int check_nth(void *context, size_t i)
+{
+	struct dump *d = context;
+	struct dump_task *dt = dump_of(d->cp->tasks.at[i]);
+
+	return dt->tracees.n ? check_namespaces(d, dt) : 0;
+}
+
+/* Eight paths of /proc for every task: by two threads. */
+static int check_all_namespaces(struct dump *d)
+{
+	struct run second_run = *d->run;
+	struct dump second = *d;
+	int ret;
+
+	second.run = &second_run;
+	ret = parallel_for(d->cp->tasks.n, check_nth, d, &second);
+	if (!d->run->err.code)
+		d->run->err = second_run.err;
+	return ret;
+}
+
 int dump_tree(struct dump *d)
 {
 	size_t i;
 	int ret = new_inventory(d);
 
 	own_namespaces(d);
-
 	for (i = 0; !ret && i < d->cp->tasks.n; i++)
 		ret = describe_task(d, d->cp->tasks.at[i]);
+	if (!ret)
+		ret = check_all_namespaces(d);
 	if (!ret)
 		ret = check_session(d);
 	if (!ret)

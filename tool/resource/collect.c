@@ -114,6 +114,16 @@ uint64_t probe_number(const struct fd_probe *p, const char *key, int base)
 	return v ? strtoull(v, NULL, base) : 0;
 }
 
+bool probe_path_leads_there(const struct fd_probe *p)
+{
+	struct stat st;
+
+	if (p->path != PATH_UNASKED)
+		return p->path == PATH_LEADS_THERE;
+	return p->st.st_nlink && !fstatat(AT_FDCWD, p->link, &st, AT_SYMLINK_NOFOLLOW) &&
+	       st.st_ino == p->st.st_ino && st.st_dev == p->st.st_dev;
+}
+
 int file_local(const struct file *f)
 {
 	_cleanup_close_ int pidfd = syscall(SYS_pidfd_open, f->holder_pid, 0);

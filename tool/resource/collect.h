@@ -75,6 +75,9 @@ uint64_t probe_number(const struct fd_probe *p, const char *key, int base);
  */
 int file_local(const struct file *f);
 
+/* Does the link lead to this very file? p->path, if somebody has looked already. */
+bool probe_path_leads_there(const struct fd_probe *p);
+
 /* "task 12: descriptor 3 (pipe:[77])" */
 const char *probe_name(const struct fd_probe *p, char *buf, size_t size);
 

@@ -37,15 +37,6 @@ static bool match_reg(const struct fd_probe *p)
 	       (name_only && (p->flags & O_PATH));
 }
 
-/* Does the path lead to this very file? */
-static bool path_leads_there(const struct fd_probe *p)
-{
-	struct stat st;
-
-	return p->st.st_nlink && !fstatat(AT_FDCWD, p->link, &st, AT_SYMLINK_NOFOLLOW) &&
-	       st.st_ino == p->st.st_ino && st.st_dev == p->st.st_dev;
-}
-
 /* The kernel marks names of files that are gone. */
 static char *name_of(const struct fd_probe *p)
 {
@@ -59,7 +50,7 @@ static char *name_of(const struct fd_probe *p)
 
 static int collect_reg(struct collect *c, const struct fd_probe *p, struct file *f)
 {
-	const bool there = path_leads_there(p);
+	const bool there = probe_path_leads_there(p);
 	RegFileEntry *e;
 
 	e = malloc(sizeof(*e));

@@ -33,6 +33,8 @@ struct fd_probe {
 	const char *fdinfo; /* text of /proc/PID/fdinfo/N for kinds without a path, else "" */
 	uint32_t flags;	    /* open flags without O_CLOEXEC */
 	uint64_t pos;
+	/* Whether the link is a path that leads to this very file. */
+	enum { PATH_UNASKED, PATH_LEADS_THERE, PATH_LEADS_ELSEWHERE } path;
 };
 
 struct resource {
