@@ -11,7 +11,7 @@
 
 #include "lib/cleanup.h"
 
-#define BUF (256 * 1024)
+#define BUF (32 * 1024) /* more than the kernel gives at once */
 
 static const struct {
 	char name[3];
