@@ -249,6 +249,14 @@ static int plan_mappings(struct space *s)
 	return 0;
 }
 
+static int contents_astray(struct space *s, uint64_t at)
+{
+	fail_text(&s->p->run->err, -EBADMSG,
+		  "image pagemap-%d.img: contents at %#" PRIx64 ", where no mapping is",
+		  task_pid(s->mm->owner), at);
+	return fail_hint(&s->p->run->err, "the checkpoint is damaged; dump again");
+}
+
 /* Contents are filled in vma by vma, so that nothing is written where no mapping is. */
 static int plan_contents(struct space *s)
 {
@@ -266,12 +274,8 @@ static int plan_contents(struct space *s)
 			while (vma < last && vma->msg->end <= at)
 				vma++;
 			if (vma == last || vma->msg->start > at) {
-				fail_text(&s->p->run->err, -EBADMSG,
-					  "image pagemap-%d.img: contents at %#" PRIx64
-					  ", where no mapping is",
-					  task_pid(s->mm->owner), at);
-				return fail_hint(&s->p->run->err,
-						 "the checkpoint is damaged; dump again");
+				ret = contents_astray(s, at);
+				break;
 			}
 			to = vma->msg->end < stop ? vma->msg->end : stop;
 			if (!is_special(s, vma->msg) &&
