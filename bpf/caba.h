@@ -141,7 +141,7 @@ struct caba_pid {
 	__u32 ns; /* inode number of the pid namespace */
 };
 
-/* 400 bytes, with the kernel's header within one object of 512. */
+/* 376 bytes, with the kernel's header within one object of 512. */
 struct caba_rec {
 	__u64 id;
 	__u64 start; /* start_boottime, ns: with tgid it names the process for good */
