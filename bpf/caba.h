@@ -65,6 +65,7 @@ enum caba_feature {
 	CABA_HAS_REPARENT = 2,	/* function: new parents of orphans */
 	CABA_HAS_SUBREAPER = 4, /* function: PR_SET_CHILD_SUBREAPER */
 	CABA_HAS_SYSCALLS = 8,	/* system calls' tracepoints, for what of these is missing */
+	CABA_LATE = 16,		/* some changes of session and group are only found afterwards */
 };
 
 struct caba_head {

@@ -141,6 +141,16 @@ assert any("no-record" in t["doubts"] for t in mine), mine' "$sleepers"
 	return $result
 }
 ok 'a limit that is too small is said at the start, and of each process' beyond 2>/dev/null
+# Where functions can be traced, --light changes nothing.
+light() {
+	run monitor start --light
+	exited 0 && run monitor status && exited 0 || return
+	if grep -q 'session, group .*late' "$tmp/out"; then
+		run monitor show $$ && out_has 'incomplete  changes of session and group'
+	fi
+}
+ok 'start --light: what may be missing is said' light
+run monitor stop
 two() {
 	run monitor start && exited 0 && run monitor start --folder /sys/fs/bpf/other && exited 0 &&
 		run monitor stop && exited 0 && run monitor status --folder /sys/fs/bpf/other &&

@@ -32,7 +32,8 @@ static struct json_object *names(uint32_t bits, const char *const *list, size_t 
 static struct json_object *doubts(uint32_t bits)
 {
 	static const char *const list[] = {"no-record",	  "birth-unseen", "line-guessed",
-					   "line-broken", "events-cut",	  "moving"};
+					   "line-broken", "events-cut",	  "moving",
+					   "changes-late"};
 
 	return names(bits, list, sizeof(list) / sizeof(list[0]));
 }

@@ -185,6 +185,8 @@ static void doubts_text(uint32_t doubts, FILE *out)
 		{MONITOR_LINE_BROKEN, "its line of births ends in the unknown"},
 		{MONITOR_EVENTS_CUT, "its earliest changes are not kept"},
 		{MONITOR_MOVING, "it changed while it was read"},
+		{MONITOR_CHANGES_LATE,
+		 "changes of session and group between its events are not seen"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)

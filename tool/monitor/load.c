@@ -26,6 +26,7 @@ struct start {
 	struct caba_head *head;
 	size_t size; /* of the node array */
 	uint32_t limit;
+	bool late; /* CABA_LATE */
 };
 
 static void start_end(struct start *s)
@@ -97,6 +98,7 @@ static int choose(struct start *s, struct error *err)
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		bpf_program__set_autoload(rows[i].prog, rows[i].on);
+	s->late = !f[FEATURE_CHANGE].present && (!sys || vpid != 1);
 	s->skel->rodata->look_at_fork = !sys && !f[FEATURE_CHANGE].present;
 	s->skel->rodata->walk_children = !f[FEATURE_REPARENT].present;
 	return 0;
@@ -155,6 +157,8 @@ static int init_head(struct start *s, struct error *err)
 	for (int i = 0; i < 4; i++)
 		if (s->features[FEATURE_CHANGE + i].present)
 			s->head->features |= 1u << i;
+	if (s->late)
+		s->head->features |= CABA_LATE;
 	return 0;
 }
 

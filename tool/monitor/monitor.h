@@ -98,6 +98,8 @@ enum monitor_doubt {
 	MONITOR_LINE_BROKEN = 8,  /* the line ends in the unknown before a CABA was found */
 	MONITOR_EVENTS_CUT = 16,  /* more changes than are kept: the first are gone */
 	MONITOR_MOVING = 32,	  /* changed while it was read */
+	MONITOR_CHANGES_LATE = 64 /* session and group are looked at in its own events only: what
+				     changed in between, and changed back, was not seen */
 };
 
 /* Somebody in the line of births. */

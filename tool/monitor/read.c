@@ -237,6 +237,8 @@ int monitor_lookup_fd(struct monitor *m, int pidfd, struct error *err, struct mo
 		memcpy(rec.pids, deep.at, sizeof(deep.at));
 	if (rec.rec.flags & (CABA_OLD | CABA_LOST))
 		rec.doubts |= MONITOR_BIRTH_UNSEEN;
+	if (m->head->features & CABA_LATE)
+		rec.doubts |= MONITOR_CHANGES_LATE;
 	if (rec.rec.nr_events > CABA_EVENTS)
 		rec.doubts |= MONITOR_EVENTS_CUT;
 	if (!read_line(m, &rec))
