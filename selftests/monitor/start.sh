@@ -18,6 +18,8 @@ refused() {
 pinned() { find /sys/fs/bpf -mindepth 1 ! -name '*.debug'; }
 nothing_pinned() { [ -z "$(pinned)" ] || { pinned; false; }; }
 
+start_monitor "$stasis"
+run monitor stop
 ok 'status without a monitor fails and says why' refused 'no monitor is running' status
 ok 'show without a monitor fails and says why' refused 'no monitor is running' show
 ok 'stop without a monitor fails and says why' refused 'no monitor is running' stop

@@ -47,7 +47,7 @@ static void absent(struct monitor_feature *f, const char *what, int error)
 	f->present = false;
 	f->error = error;
 	snprintf(f->why, sizeof(f->why), "%s: %s", what,
-		 error == -ENOENT ? "this kernel has none" : strerror(-error));
+		 error == -ENOENT || error == -ESRCH ? "this kernel has none" : strerror(-error));
 }
 
 static void check(struct monitor_feature *f, const char *name, enum bpf_attach_type type)
