@@ -10,7 +10,7 @@ check_explained='does MAINTAINERS need updating|Unknown commit id|spinlock_t def
 check_object() {
 	local dir=$1 file=$2 includer
 
-	includer=$(grep -lF "#include \"${file##*/}\"" "$dir/${file%/*}"/*.c | sed -n 1p)
+	includer=$(grep -lF "#include \"${file##*/}\"" "$dir/${file%/*}"/*.c | sed -n 1p) || true
 	[ -z "$includer" ] || file=${includer#"$dir"/}
 	printf '%s\n' "${file%.c}.o"
 }
@@ -43,6 +43,7 @@ cmd_check() {
 		git -C "$dir" checkout -q "$commit"
 		mkdir -p "$(dirname "$log")"
 		mapfile -t objects < <(check_objects "$dir")
+		[ -n "${objects[0]:-}" ] || die "$name: the series touches no C file that is there"
 		said=$(check_patch "$dir" "$patch_dir/$name")
 		if ! { kernel_configure "$dir" tree && kernel_make "$dir" tree "${objects[@]}"; } >"$log" 2>&1; then
 			said+=${said:+$'\n'}"does not compile: $(grep -m1 -e 'error:' -e Error "$log")"
