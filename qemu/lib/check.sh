@@ -10,7 +10,7 @@ check_explained='does MAINTAINERS need updating|Unknown commit id|spinlock_t def
 check_object() {
 	local dir=$1 file=$2 includer
 
-	includer=$(grep -lF "#include \"${file##*/}\"" "$dir/${file%/*}"/*.c | sed -n 1p) || true
+	includer=$(grep -lF "include \"${file##*/}\"" "$dir/${file%/*}"/*.c | sed -n 1p) || true
 	[ -z "$includer" ] || file=${includer#"$dir"/}
 	printf '%s\n' "${file%.c}.o"
 }
