@@ -161,6 +161,7 @@ static void let_run(struct dump *d, int failed)
 int dump_run(struct run *run)
 {
 	struct dump d = {.run = run, .own_fds = -1};
+	const bool ends = !run->opt.leave_running && !run->opt.leave_stopped;
 	int ret;
 
 	d.cp = checkpoint_new();
@@ -170,10 +171,15 @@ int dump_run(struct run *run)
 	d.collect.run = run;
 	d.collect.cp = d.cp;
 	ret = dump_tasks(&d);
-	if (!ret && !run->opt.leave_running && !run->opt.leave_stopped)
+	if (!ret && ends)
+		ret = checkpoint_sync(run);
+	if (!ret && ends)
 		ret = dump_kill(&d);
 	else
 		let_run(&d, ret);
+	/* They do not stand still for the disk. */
+	if (!ret && !ends)
+		ret = checkpoint_sync(run);
 	if (run->err.code)
 		ret = run->err.code;
 	if (ret)

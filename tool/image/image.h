@@ -81,8 +81,6 @@ int image_write(struct image_writer *w, const ProtobufCMessage *msg);
 int image_write_raw(struct image_writer *w, const void *data, size_t len);
 /* The descriptor, flushed, for large payloads written past the buffer; its position is the end. */
 int image_writer_fd(struct image_writer *w);
-/* Flush and fsync(2). */
-int image_writer_sync(struct image_writer *w);
 /* Flush, close, free; 0 or the first error that writing met. NULL is fine. */
 int image_close(struct image_writer *w);
 

@@ -181,15 +181,6 @@ int image_writer_fd(struct image_writer *w)
 	return ret ?: w->fd;
 }
 
-int image_writer_sync(struct image_writer *w)
-{
-	int ret = w->status ?: flush(w);
-
-	if (!ret && fsync(w->fd))
-		ret = write_failed(w, -errno, "cannot sync");
-	return ret;
-}
-
 int image_close(struct image_writer *w)
 {
 	int ret;

@@ -141,10 +141,16 @@ int checkpoint_load(struct run *run, struct checkpoint **ret);
 int checkpoint_look(struct run *run, struct checkpoint **ret);
 
 /*
- * Write pstree, files and the per-task images except page maps, and last and
- * synced, the inventory.
+ * Write pstree, files and the per-task images except page maps, and last the
+ * inventory: from then on the folder is a checkpoint.
  */
 int checkpoint_save(struct run *run, struct checkpoint *cp);
+
+/*
+ * And it stays one if the machine goes down now. That may take as long as the disk needs for
+ * all that was written. A folder that cannot be synced loses its inventory.
+ */
+int checkpoint_sync(struct run *run);
 
 /*
  * An older checkpoint in the folder stops being one: dump calls this before it

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "image/image.h"
+#include "lib/cleanup.h"
 #include "lib/parallel.h"
 #include "lib/run.h"
 #include "model/manifest.h"
@@ -105,26 +107,35 @@ static int save_locks(struct run *run, struct checkpoint *cp)
 	return image_close(w);
 }
 
-/* From here on the folder is a checkpoint, after a crash of the machine as well. */
 static int save_inventory(struct run *run, struct checkpoint *cp)
 {
 	struct image_writer *w;
-	int ret = cp->list_images ? manifest_make(run, cp->inventory) : 0, code;
+	int ret = cp->list_images ? manifest_make(run, cp->inventory) : 0;
 
 	if (!ret)
 		ret = image_create(run->images_dirfd, IMG_INVENTORY, 0, &run->err, &w);
 	if (ret)
 		return ret;
 	image_write(w, &cp->inventory->base);
-	image_writer_sync(w);
 	ret = image_close(w);
-	if (!ret && fsync(run->images_dirfd)) {
-		code = -errno;
-		ret = fail(&run->err, code, "images folder: cannot sync");
-	}
 	if (ret)
 		checkpoint_discard(run);
 	return ret;
+}
+
+int checkpoint_sync(struct run *run)
+{
+	_cleanup_close_ int fd = -1;
+	char name[64];
+	int code;
+
+	image_name(IMG_INVENTORY, 0, name, sizeof(name));
+	fd = openat(run->images_dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && !fsync(fd) && !fsync(run->images_dirfd))
+		return 0;
+	code = -errno;
+	checkpoint_discard(run);
+	return fail(&run->err, code, "image %s: cannot sync", name);
 }
 
 /* One of two threads that save what there is one of for many tasks. */
