@@ -13,8 +13,10 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "lib/scripts.h"
 #include "remote/ptrace.h"
 #include "resource/regs.h"
 #include "restore/execute.h"
@@ -55,6 +57,26 @@ static struct finisher *make_finisher(struct execution *x)
 		if ((*s)->parks)
 			f->at[f->n++].slot = *s;
 	return f;
+}
+
+/* A thread that helped to fill memory says so before it ends: its last steps need the stub. */
+static int await_fillers(struct execution *x)
+{
+	const struct timespec pause = {.tv_nsec = 100000};
+	struct plan_slot **s;
+	int ret;
+
+	vec_for_each (&x->p->slots, s) {
+		if ((*s)->kind != SLOT_FILLER)
+			continue;
+		while (!syscall(SYS_tgkill, task_pid((*s)->task), (*s)->tid, 0)) {
+			ret = run_check_time(x->run, "restoring the tasks");
+			if (ret)
+				return ret;
+			nanosleep(&pause, NULL);
+		}
+	}
+	return 0;
 }
 
 static int stop_all(struct execution *x, struct finisher *f)
@@ -230,7 +252,9 @@ int execute_finish(struct execution *x)
 		return fail(&x->run->err, -ENOMEM, "restore");
 	x->finisher = f;
 	xsave_layout_ask(&layout);
-	ret = stop_all(x, f);
+	ret = await_fillers(x);
+	if (!ret)
+		ret = stop_all(x, f);
 	if (!ret)
 		ret = run_second(x, f);
 	if (!ret)
