@@ -16,10 +16,8 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "factory/factory.h"
@@ -59,33 +57,6 @@ KIND(epoll, "an epoll descriptor that watches a pipe", .later = "epoll", .moves 
 	CHECK_EQ(write(fds[1], "x", 1), 1);
 	CHECK_EQ(epoll_wait(fd, &ev, 1, 1000), 1);
 	CHECK_EQ(ev.data.u64, 42);
-}
-
-KIND(signalfd, "a signalfd", .later = "signalfd")
-{
-	struct signalfd_siginfo si;
-	sigset_t set;
-	int fd;
-
-	sigemptyset(&set);
-	sigaddset(&set, SIGUSR1);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	fd = MUST(signalfd(-1, &set, 0));
-	hold();
-	kill(getpid(), SIGUSR1);
-	CHECK_EQ(read(fd, &si, sizeof(si)), sizeof(si));
-	CHECK_EQ(si.ssi_signo, SIGUSR1);
-}
-
-KIND(timerfd, "a timerfd", .later = "timerfd", .lost = "fd pipe", .moves = "fd pipe")
-{
-	struct itimerspec often = {{10, 0}, {100, 0}}, got;
-	int fd = MUST(timerfd_create(CLOCK_MONOTONIC, 0));
-
-	MUST(timerfd_settime(fd, 0, &often, NULL));
-	hold();
-	CHECK_EQ(timerfd_gettime(fd, &got), 0);
-	CHECK(got.it_value.tv_sec > 0 && got.it_value.tv_sec <= 100);
 }
 
 KIND(inotify, "an inotify watch", .later = "inotify")

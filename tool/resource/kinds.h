@@ -6,6 +6,6 @@
 #include "resource/resource.h"
 
 extern const struct resource resource_reg, resource_pipe, resource_fifo, resource_eventfd,
-	resource_memfd, resource_secretmem, resource_tty;
+	resource_memfd, resource_secretmem, resource_signalfd, resource_timerfd, resource_tty;
 
 #endif

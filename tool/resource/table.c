@@ -4,8 +4,11 @@
 #include "resource/kinds.h"
 
 const struct resource *const resources[] = {
-	&resource_pipe, &resource_eventfd, &resource_secretmem, &resource_memfd,
-	&resource_tty,	&resource_fifo,	   &resource_reg,	NULL,
+	&resource_pipe,	     &resource_eventfd,
+	&resource_signalfd,  &resource_timerfd,
+	&resource_secretmem, &resource_memfd,
+	&resource_tty,	     &resource_fifo,
+	&resource_reg,	     NULL,
 };
 
 const struct resource *resource_by_type(FdTypes type)
