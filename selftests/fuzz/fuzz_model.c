@@ -22,7 +22,7 @@ static void check_links(const struct checkpoint *cp)
 	}
 	vec_for_each (&cp->fdtables, table)
 		vec_for_each (&(*table)->fds, fd)
-			must(fd->file && fd->file->res && fd->file->n_uses);
+			must(fd->file && fd->file->msg && fd->file->n_uses);
 	vec_for_each (&cp->mms, mm)
 		vec_for_each (&(*mm)->vmas, v)
 			must(v->msg->start < v->msg->end);

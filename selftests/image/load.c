@@ -7,6 +7,7 @@
 
 #include "lib/run.h"
 #include "model/model.h"
+#include "resource/resource.h"
 
 static int report(const struct run *run)
 {
@@ -33,6 +34,11 @@ int main(int argc, char **argv)
 	}
 	if (checkpoint_load(&run, &cp))
 		return report(&run);
+	ret = resources_load(&run, cp);
+	if (ret) {
+		checkpoint_free(cp);
+		return report(&run);
+	}
 	printf("%zu tasks, %zu files, %zu descriptor tables, %zu address spaces\n", cp->tasks.n,
 	       cp->files.n, cp->fdtables.n, cp->mms.n);
 	if (argc == 3) {

@@ -74,7 +74,7 @@ static int collect(struct dump *d, const struct fd_probe *p, struct file *f)
 	for (r = resources; *r; r++) {
 		if (!(*r)->match || !(*r)->match(p))
 			continue;
-		f->res = *r;
+		file_is(f, *r);
 		f->msg->type = (*r)->type;
 		ret = (*r)->collect(&d->collect, p, f);
 		if (!ret)

@@ -19,6 +19,18 @@
 #define __NR_listmount 458
 #endif
 
+/* --- scheduling -------------------------------------------------------- */
+
+/* sched_setattr(2); 5.3 */
+struct kernel_sched_attr {
+	__u32 size, sched_policy;
+	__u64 sched_flags;
+	__s32 sched_nice;
+	__u32 sched_priority;
+	__u64 sched_runtime, sched_deadline, sched_period;
+	__u32 sched_util_min, sched_util_max;
+};
+
 /* --- pidfds ------------------------------------------------------------ */
 
 #ifndef PIDFD_THREAD

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "model/model.h"
-#include "resource/resource.h"
 
 struct checkpoint *checkpoint_new(void)
 {
@@ -20,8 +19,8 @@ static void free_message(void *msg)
 
 static void free_file(struct file *f)
 {
-	if (f->res && f->res->forget)
-		f->res->forget(f);
+	if (f->forget)
+		f->forget(f);
 	free_message(f->msg);
 	free(f);
 }

@@ -10,7 +10,6 @@
 #include "model/check.h"
 #include "model/manifest.h"
 #include "model/model.h"
-#include "resource/resource.h"
 
 /* CRIU's numbers of image versions: 1.1, the first with head magics, and the one we write. */
 #define IMG_VERSION_1_1 2
@@ -123,12 +122,10 @@ static int load_inventory(struct loader *l)
 static int add_file(struct loader *l, FileEntry *e)
 {
 	struct file *f = calloc(1, sizeof(*f));
-	char name[16];
 	int ret = f ? 0 : -ENOMEM;
 
 	if (f) {
 		f->msg = e;
-		f->res = resource_by_type(e->type);
 		ret = checkpoint_add_file(l->cp, f);
 	}
 	if (ret) {
@@ -140,16 +137,7 @@ static int add_file(struct loader *l, FileEntry *e)
 		free(f);
 		return ret;
 	}
-	ret = check_file(l->run, e);
-	if (ret)
-		return ret;
-	if (!f->res && !l->look) {
-		fail_text(&l->run->err, -EOPNOTSUPP,
-			  "image files.img: kind %s of file id %u is not supported",
-			  file_type_name(e->type, name), e->id);
-		return fail_hint(&l->run->err, "restore with criu, or close it before the dump");
-	}
-	return 0;
+	return check_file(l->run, e);
 }
 
 static int load_files(struct loader *l)

@@ -22,14 +22,15 @@ struct resource;
 /* An open file description. */
 struct file {
 	uint32_t id;
-	FileEntry *msg;		    /* files.img */
-	const struct resource *res; /* its kind; never NULL in a loaded checkpoint */
-	unsigned int n_uses;	    /* descriptors, vmas, cwd, root, exe that name it */
-	void *data;		    /* the kind's own, freed by res->forget */
-	pid_t holder_pid;	    /* at dump: a task that has it, */
-	int holder_fd;		    /* and its descriptor there; -1: none (mapped, cwd ...) */
-	bool in_table;		    /* at restore: some descriptor is it (set by kinds that ask) */
-	void *plan;		    /* the planner's own while it runs */
+	FileEntry *msg;			/* files.img */
+	const struct resource *res;	/* its kind (resource.h); set by file_is() */
+	unsigned int n_uses;		/* descriptors, vmas, cwd, root, exe that name it */
+	void *data;			/* the kind's own ... */
+	void (*forget)(struct file *f); /* ... and how it is freed, or NULL */
+	pid_t holder_pid;		/* at dump: a task that has it, */
+	int holder_fd;			/* and its descriptor there; -1: none (mapped, cwd ...) */
+	bool in_table; /* at restore: some descriptor is it (set by kinds that ask) */
+	void *plan;    /* the planner's own while it runs */
 };
 
 struct fd {
@@ -137,7 +138,7 @@ struct run;
  */
 int checkpoint_load(struct run *run, struct checkpoint **ret);
 
-/* The same for looking at it only: what cannot be restored passes, file->res may be NULL. */
+/* The same for looking at it only: what cannot be restored passes. */
 int checkpoint_look(struct run *run, struct checkpoint **ret);
 
 /*

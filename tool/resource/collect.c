@@ -168,7 +168,7 @@ int collect_second(struct collect *c, const struct resource *kind, const struct 
 	file_entry__init(f->msg);
 	f->id = f->msg->id = ++c->last_file_id;
 	f->msg->type = kind->type;
-	f->res = kind;
+	file_is(f, kind);
 	f->holder_pid = p->pid;
 	f->holder_fd = p->fd;
 	err = kind->collect(c, p, f);

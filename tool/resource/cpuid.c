@@ -12,9 +12,9 @@
 
 #include "kernel/features.h"
 #include "kernel/uapi.h"
+#include "plan/plan.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
-#include "restore/plan.h"
 
 #define MAX_ROWS 256 /* ARCH_CPUID_MAX_ROWS */
 

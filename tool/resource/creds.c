@@ -11,11 +11,11 @@
 #include <sys/syscall.h>
 
 #include "kernel/proc.h"
+#include "plan/inherited.h"
+#include "plan/plan.h"
 #include "remote/program.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
-#include "restore/inherited.h"
-#include "restore/plan.h"
 
 /* Capability sets are two words, the lower first. */
 static int caps(uint64_t set, size_t *n, uint32_t **words)

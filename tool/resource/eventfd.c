@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
+#include "plan/fds.h"
 #include "resource/collect.h"
 #include "resource/kinds.h"
-#include "restore/plan.h"
 
 static bool match_eventfd(const struct fd_probe *p)
 {

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 
 #include "lib/run.h"
+#include "plan/fds.h"
 #include "resource/collect.h"
 #include "resource/kinds.h"
 #include "resource/pipe.h"
 #include "resource/reg.h"
-#include "restore/plan.h"
 
 static bool match_fifo(const struct fd_probe *p)
 {

@@ -4,10 +4,11 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "plan/fds.h"
+#include "plan/inherited.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
-#include "restore/inherited.h"
-#include "restore/plan.h"
+#include "resource/borrow.h"
 
 static const char *path_of(const struct file *f)
 {
@@ -27,7 +28,7 @@ static bool sets_fs(const struct plan *p, const struct task *t)
 static int enter(struct plan *p, struct plan_slot *slot, struct file *dir, const char *why)
 {
 	struct operand fd;
-	int ret = plan_borrow(p, slot, dir, O_PATH | O_DIRECTORY, &fd);
+	int ret = file_borrow(p, slot, dir, O_PATH | O_DIRECTORY, &fd);
 
 	if (ret)
 		return ret;
@@ -52,7 +53,7 @@ static int plan_fs(struct plan *p, struct plan_slot *slot, const struct thread *
 	if (!chroot)
 		return enter(p, slot, t->cwd, "working directory");
 	/* Its path counts from our root: open it before that changes. */
-	ret = plan_borrow(p, slot, t->cwd, O_PATH | O_DIRECTORY, &cwd);
+	ret = file_borrow(p, slot, t->cwd, O_PATH | O_DIRECTORY, &cwd);
 	if (!ret)
 		ret = enter(p, slot, t->root, "on the way to the root");
 	if (ret)

@@ -11,10 +11,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "plan/fds.h"
+#include "plan/fill.h"
 #include "resource/collect.h"
 #include "resource/kinds.h"
 #include "resource/memfd.h"
-#include "restore/memory.h"
 
 #define PREFIX	"/memfd:"
 #define DELETED " (deleted)"

@@ -12,10 +12,10 @@
 
 #include "lib/cleanup.h"
 #include "lib/run.h"
+#include "plan/fds.h"
 #include "resource/collect.h"
 #include "resource/kinds.h"
 #include "resource/pipe.h"
-#include "restore/plan.h"
 
 static bool match_pipe(const struct fd_probe *p)
 {

@@ -9,12 +9,12 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "plan/fds.h"
 #include "resource/collect.h"
 #include "resource/ghost.h"
 #include "resource/kinds.h"
 #include "resource/reg.h"
 #include "resource/validate.h"
-#include "restore/plan.h"
 
 /* Devices that are the same again once they are opened again. */
 static bool stateless_device(const struct stat *st)

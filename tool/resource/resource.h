@@ -14,7 +14,7 @@
 
 #include "image/image.h"
 #include "model/model.h"
-#include "restore/operand.h"
+#include "plan/operand.h"
 
 struct collect; /* resource/collect.h */
 struct run;
@@ -71,5 +71,14 @@ struct resource {
 extern const struct resource *const resources[]; /* NULL-terminated, in match order */
 
 const struct resource *resource_by_type(FdTypes type);
+
+/* @f is of this kind. */
+void file_is(struct file *f, const struct resource *kind);
+
+/*
+ * Restore: find the kind of each file of a loaded checkpoint, or refuse it;
+ * then let the kinds read images of their own.
+ */
+int resources_load(struct run *run, struct checkpoint *cp);
 
 #endif

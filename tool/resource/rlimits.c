@@ -9,11 +9,11 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "plan/inherited.h"
+#include "plan/plan.h"
 #include "remote/program.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
-#include "restore/inherited.h"
-#include "restore/plan.h"
 
 static int ask_limits(struct ask *a)
 {

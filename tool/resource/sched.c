@@ -8,10 +8,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "kernel/uapi.h"
+#include "plan/inherited.h"
+#include "plan/plan.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
-#include "restore/inherited.h"
-#include "restore/plan.h"
 
 #define SCHED_DEADLINE_POLICY 6
 #define IOPRIO_WHO_PROCESS    1

@@ -17,10 +17,10 @@
 
 #include "kernel/proc.h"
 #include "lib/cleanup.h"
+#include "plan/plan.h"
 #include "remote/ptrace.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
-#include "restore/plan.h"
 
 /* struct seccomp_metadata of <linux/ptrace.h>, which <sys/ptrace.h> does not go with. */
 struct metadata {

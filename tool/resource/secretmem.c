@@ -12,10 +12,11 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "plan/fds.h"
+#include "plan/fill.h"
 #include "resource/collect.h"
 #include "resource/kinds.h"
 #include "resource/memfd.h"
-#include "restore/memory.h"
 
 #ifndef SECRETMEM_MAGIC
 #define SECRETMEM_MAGIC 0x5345434d

@@ -5,11 +5,11 @@
 #include <stdlib.h>
 #include <sys/syscall.h>
 
+#include "plan/inherited.h"
+#include "plan/plan.h"
 #include "remote/program.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
-#include "restore/inherited.h"
-#include "restore/plan.h"
 
 #define N_SIGNALS 64
 

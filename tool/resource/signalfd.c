@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plan/fds.h"
 #include "resource/collect.h"
 #include "resource/kinds.h"
-#include "restore/plan.h"
 
 static bool match_signalfd(const struct fd_probe *p)
 {

@@ -7,11 +7,11 @@
 #include <string.h>
 #include <sys/ptrace.h>
 
+#include "plan/inherited.h"
+#include "plan/plan.h"
 #include "remote/ptrace.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
-#include "restore/inherited.h"
-#include "restore/plan.h"
 
 #define BATCH 32
 

@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "image/image.h"
+#include "image/pagemap.h"
 #include "lib/cleanup.h"
-#include "mem/pagemap.h"
 
 #define NEXT_ID "/proc/sys/kernel/shm_next_id"
 

@@ -14,11 +14,11 @@
 
 #include "kernel/proc.h"
 #include "lib/cleanup.h"
+#include "plan/fds.h"
+#include "plan/inherited.h"
 #include "remote/program.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
-#include "restore/inherited.h"
-#include "restore/plan.h"
 
 static int read_number(int procfd, const char *path, int base, int64_t *ret)
 {

@@ -10,9 +10,9 @@
 #include <time.h>
 
 #include "kernel/proc.h"
+#include "plan/fds.h"
 #include "resource/collect.h"
 #include "resource/kinds.h"
-#include "restore/plan.h"
 
 #define NSEC 1000000000ULL
 

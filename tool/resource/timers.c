@@ -17,11 +17,11 @@
 
 #include "kernel/proc.h"
 #include "lib/cleanup.h"
+#include "plan/inherited.h"
+#include "plan/plan.h"
 #include "remote/program.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
-#include "restore/inherited.h"
-#include "restore/plan.h"
 
 #define MAX_TIMERS 256
 

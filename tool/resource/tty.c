@@ -15,9 +15,9 @@
 
 #include "image/image.h"
 #include "lib/run.h"
+#include "plan/fds.h"
 #include "resource/collect.h"
 #include "resource/kinds.h"
-#include "restore/plan.h"
 
 #define UNIX98_SLAVE_FIRST 136
 #define UNIX98_SLAVE_LAST  143

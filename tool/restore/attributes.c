@@ -5,7 +5,7 @@
 #include <signal.h>
 #include <sys/prctl.h>
 
-#include "restore/inherited.h"
+#include "plan/inherited.h"
 #include "restore/planner.h"
 
 static int plan_rows(struct plan *p, struct plan_slot *slot, const struct thread *th, bool leader)

@@ -4,6 +4,7 @@
  * the way of the contents (protection, locks, advice), then the mm's fields.
  */
 #include "restore/memory.h"
+#include "resource/borrow.h"
 #include "resource/sysv.h"
 
 #include <errno.h>
@@ -79,7 +80,7 @@ static int use_file(struct space *s, const struct vma *vma)
 	if (s->file == vma->file && s->file_flags == flags)
 		return 0;
 	drop_file(s);
-	ret = plan_borrow(s->p, s->slot, vma->file, flags, &s->fd);
+	ret = file_borrow(s->p, s->slot, vma->file, flags, &s->fd);
 	if (ret)
 		return ret;
 	s->file = vma->file;
@@ -381,7 +382,7 @@ static int plan_mm_fields(struct space *s)
 	};
 	int ret;
 
-	ret = plan_borrow(s->p, s->slot, s->mm->exe, O_RDONLY, &fd);
+	ret = file_borrow(s->p, s->slot, s->mm->exe, O_RDONLY, &fd);
 	if (ret)
 		return ret;
 	map = plan_data(s->p, &fields, sizeof(fields));

@@ -3,27 +3,15 @@
 #ifndef STASIS_RESTORE_MEMORY_H
 #define STASIS_RESTORE_MEMORY_H
 
-#include "mem/pagemap.h"
+#include "image/pagemap.h"
 #include "mem/vma.h"
+#include "plan/fds.h"
+#include "plan/fill.h"
 #include "restore/planner.h"
 #include "restore/vdso_elf.h"
 
-/* Fill @extents, whose starts count from @base, out of the pages images. */
-int plan_fill(struct plan *p, struct plan_slot *slot, uint64_t base, const stored_vec *extents);
-
-/* The same by two threads if there is much; @extents is shortened. For a task's leader. */
+/* plan_fill() by two threads if there is much; @extents is shortened. For a task's leader. */
 int plan_fill_by_two(struct plan *p, struct plan_slot *slot, stored_vec *extents);
-
-/* The same for memory that cannot be populated. */
-int plan_fill_unpopulated(struct plan *p, struct plan_slot *slot, uint64_t base,
-			  const stored_vec *extents);
-
-/* Where a task may map scratch_room bytes for a moment. */
-static inline uint64_t plan_scratch(const struct plan *p)
-{
-	/* The largest of huge pages. */
-	return (p->hole + p->vdso_room + (1ull << 30) - 1) & ~((1ull << 30) - 1);
-}
 
 /* shared.c: find out which anonymous shared memory is mapped where, and how large it is. */
 int plan_objects(struct plan *p);
@@ -32,10 +20,6 @@ int plan_map_object(struct plan *p, struct plan_slot *slot, const VmaEntry *v, i
 
 /* Close what makers kept open; after all mms are planned. */
 void plan_objects_done(struct plan *p);
-
-/* Another task's descriptor, as one of our own; the caller closes it (fds.c). */
-struct operand plan_take(struct plan *p, struct plan_slot *slot, const struct plan_slot *owner,
-			 struct operand fd, const char *why, uint64_t subject);
 
 /* vdso.c: the tool's vDSO and mappings, into p->vdso and p->used. */
 int plan_read_self(struct plan *p);

@@ -5,7 +5,7 @@
 
 #include <linux/sched.h>
 
-#include "restore/plan.h"
+#include "plan/plan.h"
 
 /* The planner's own of a task (task->plan). */
 struct plan_task {
@@ -22,16 +22,18 @@ struct plan_task {
 	struct operand in_session, entered; /* words of an anchor: it is, the others are */
 	VEC(struct task *) others;	    /* tasks whose born_of this is */
 	uint64_t vdso;			    /* where its [vdso] is at the end */
-	struct operand table_ready;	    /* word: descriptors below are in place; see fds.c */
-	bool has_table_ready;
-	struct operand table_unused; /* word: sharers of its table have their memory */
-	uint32_t n_sharers;	     /* other tasks with this one's descriptor table */
+	struct operand table_unused;	    /* word: sharers of its table have their memory */
+	uint32_t n_sharers;		    /* other tasks with this one's descriptor table */
 };
 
 static inline struct plan_task *plan_task(const struct task *t)
 {
 	return t->plan;
 }
+
+/* planner.c: a new plan, and its end with all that the planner keeps beside it. */
+struct plan *planner_new(struct run *run, struct checkpoint *cp);
+void planner_free(struct plan *p);
 
 /* tree.c: slots of all tasks, PHASE_BIRTH and PHASE_GROUPS. */
 int plan_tree(struct plan *p);
@@ -70,7 +72,6 @@ int plan_fds(struct plan *p);
 int plan_fds_done(struct plan *p);
 /* At the end of PHASE_TASK: nobody reads images any more. */
 void plan_close_service(struct plan *p);
-void fd_sim_free(struct fd_sim *fds);
 /* memory.c: PHASE_MEMORY. */
 int plan_memory(struct plan *p);
 struct objects; /* shared.c */

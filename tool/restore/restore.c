@@ -15,20 +15,6 @@
 #include "restore/execute.h"
 #include "restore/memory.h"
 
-/* What kinds of objects read of their own. */
-static int load_resources(struct run *run, struct checkpoint *cp)
-{
-	const struct resource *const *r;
-	int ret;
-
-	for (r = resources; *r; r++) {
-		ret = (*r)->load ? (*r)->load(run, cp) : 0;
-		if (ret)
-			return ret;
-	}
-	return sysv_load(run, cp);
-}
-
 static int make_plan(struct plan *p)
 {
 	static int (*const parts[])(struct plan *) = {
@@ -131,7 +117,7 @@ static int execute(struct execution *x)
 
 static int plan_and_execute(struct run *run, struct checkpoint *cp)
 {
-	struct plan *p = plan_new(run, cp);
+	struct plan *p = planner_new(run, cp);
 	struct execution x = {.p = p, .run = run, .memfd = -1};
 	pid_t root;
 	int ret;
@@ -152,7 +138,7 @@ static int plan_and_execute(struct run *run, struct checkpoint *cp)
 	root = ret || run->opt.dry_run ? 0 : x.root;
 	finisher_free(x.finisher);
 	execute_free(&x);
-	plan_free(p);
+	planner_free(p);
 	if (root && !run->opt.restore_detached && !run->opt.restore_sibling && !run->opt.exec_cmd)
 		wait_for_tasks(run, root);
 	return ret;
@@ -165,7 +151,9 @@ int restore_run(struct run *run)
 
 	if (ret)
 		return ret;
-	ret = load_resources(run, cp);
+	ret = resources_load(run, cp);
+	if (!ret)
+		ret = sysv_load(run, cp);
 	if (!ret)
 		ret = plan_and_execute(run, cp);
 	checksums_free(run->checksums);

@@ -97,8 +97,8 @@ int plan_fds_done(struct plan *p)
 		if (task_is_zombie(*t))
 			continue;
 		pt->slot->phase = PHASE_FILES;
-		if (pt->has_table_ready)
-			plan_signal(p, pt->slot, pt->table_ready, 1);
+		if (pt->slot->has_table_ready)
+			plan_signal(p, pt->slot, pt->slot->table_ready, 1);
 		pt->slot->phase = PHASE_MEMORY;
 		if (wait)
 			plan_signal(p, pt->slot, p->memory_done, p->n_memory_done);

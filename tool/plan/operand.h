@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* An operand of a step in a restore plan; restore/plan.h makes and uses them. */
-#ifndef STASIS_RESTORE_OPERAND_H
-#define STASIS_RESTORE_OPERAND_H
+/* An operand of a step in a restore plan; plan/plan.h makes and uses them. */
+#ifndef STASIS_PLAN_OPERAND_H
+#define STASIS_PLAN_OPERAND_H
 
 #include <stdint.h>
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A restore plan: for every task and thread a list of steps, mostly single
- * system calls, in phases. Plain data: made by the planner (tree.c, fds.c,
- * memory.c, attributes), printed by print.c, laid out as programs of the stub
- * by layout.c, run by execute.c.
+ * system calls, in phases. Plain data: made by the planner (restore/) and by
+ * kinds and attributes (resource/), printed, laid out as programs of the stub,
+ * and run by restore/.
  *
  * Steps of one slot run in the order of their phases, within a phase in the
  * order in which they were added. Slots run side by side; where one depends on
@@ -13,8 +13,8 @@
  * plan (plan_ok()), and everything else is refused where it is noticed with
  * fail(&p->run->err, ...).
  */
-#ifndef STASIS_RESTORE_PLAN_H
-#define STASIS_RESTORE_PLAN_H
+#ifndef STASIS_PLAN_PLAN_H
+#define STASIS_PLAN_PLAN_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,12 +22,12 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 
+#include "image/pagemap.h"
 #include "lib/run.h"
 #include "lib/vec.h"
-#include "mem/pagemap.h"
 #include "model/model.h"
+#include "plan/operand.h"
 #include "remote/stub.h"
-#include "restore/operand.h"
 
 enum plan_phase {
 	PHASE_SEED,    /* root only: shed what came from the tool */
@@ -79,7 +79,9 @@ struct plan_slot {
 	enum plan_phase phase;	     /* of the steps that are added next */
 	uint32_t head[PHASE_COUNT], tail[PHASE_COUNT];
 	uint32_t n_steps;
-	struct fd_sim *fds; /* PHASE_FILES: the descriptor table as it will be; else NULL */
+	struct fd_sim *fds;	    /* PHASE_FILES: the descriptor table as it will be; else NULL */
+	struct operand table_ready; /* word: its descriptors are in place; see plan_await_table() */
+	bool has_table_ready;
 	/* Arena offsets, once laid out. */
 	uint64_t arena;	  /* of the stub_slot */
 	uint64_t program; /* of the ops ... */
@@ -140,16 +142,13 @@ struct plan {
 	struct image_chain chain; /* the images folder and its parents */
 	VEC(pid_t) wanted;	  /* numbers that tasks, sessions and groups will have; sorted */
 	pid_t last_free;	  /* given to a helper last */
-	struct file_state *file_states; /* fds.c; file->plan points into it */
+	struct file_state *file_states; /* fds.h; file->plan points into it */
 	VEC(struct file *) unchecked;	/* by reg_check_all() */
 	VEC(struct file *) leftovers;	/* open for others, to be closed */
 	struct operand memory_done;	/* word, if there are leftovers that others take */
 	uint32_t n_memory_done;
 	int service_fd; /* number of the images folder's descriptor in every task; parents follow */
 };
-
-struct plan *plan_new(struct run *run, struct checkpoint *cp);
-void plan_free(struct plan *p);
 
 /* 0, or -ENOMEM with the run's error set. */
 int plan_ok(struct plan *p);
@@ -203,49 +202,11 @@ void plan_signal(struct plan *p, struct plan_slot *slot, struct operand word, ui
 void plan_await(struct plan *p, struct plan_slot *slot, struct operand word, uint32_t goal,
 		const char *why, uint64_t subject);
 
-/* --- descriptors (fds.c) ------------------------------------------------ */
-
-/*
- * A call whose result is a new descriptor. While a descriptor table is being
- * built its number is known beforehand and verified when the step runs.
- */
-struct operand plan_open_call(struct plan *p, struct plan_slot *slot, const char *why,
-			      uint64_t subject, int nr, int n, const struct operand *args);
-
-#define plan_open(p, slot, why, subject, nr, ...) \
-	plan_open_call(p, slot, why, subject, nr, PLAN_ARGS(__VA_ARGS__))
-
-/* For calls that make several descriptors: the number of the next, which is in use from now on. */
-int plan_fd_take(struct plan *p, struct plan_slot *slot);
-
-/* Status flags that no opening sets: O_ASYNC. After plan_fown(). */
-void plan_status_flags(struct plan *p, struct plan_slot *slot, struct operand fd, uint32_t flags);
-
-/*
- * A new description of what @f, which is open already, is about: through the
- * link of its descriptor in /proc. Only while a table is being built.
- */
-int plan_reopen(struct plan *p, struct plan_slot *slot, struct file *f, uint32_t flags,
-		struct operand *ret_fd);
-
-/* O_CLOEXEC, or 0: what the description that is being opened should have on its descriptor. */
-int plan_cloexec(struct plan_slot *slot);
-
-/* Of several descriptions that a call opened at once: @f lies at @fd of this table. */
-void plan_file_opened(struct plan *p, struct plan_slot *slot, struct file *f, int fd);
-
-/* Owner and signal of a description (fown_entry), position: common to many kinds. */
-void plan_fown(struct plan *p, struct plan_slot *slot, struct operand fd, const FownEntry *fown);
-
-/* Move a temporary descriptor to a number that no table wants; its new number. */
-struct operand plan_put_aside(struct plan *p, struct plan_slot *slot, struct operand fd);
-
-/*
- * Make description @f available in @slot outside of its descriptor table: for
- * mappings, cwd, root, exe. The caller closes it with plan_close().
- */
-int plan_borrow(struct plan *p, struct plan_slot *slot, struct file *f, uint32_t flags,
-		struct operand *ret_fd);
-void plan_close(struct plan *p, struct plan_slot *slot, struct operand fd);
+/* Where a task may map p->scratch_room bytes for a moment. */
+static inline uint64_t plan_scratch(const struct plan *p)
+{
+	/* The largest of huge pages. */
+	return (p->hole + p->vdso_room + (1ull << 30) - 1) & ~((1ull << 30) - 1);
+}
 
 #endif

@@ -3,8 +3,8 @@
  * Page maps of a checkpoint and of the checkpoints it is based on: which pages
  * of an address space or object lie where.
  */
-#ifndef STASIS_MEM_PAGEMAP_H
-#define STASIS_MEM_PAGEMAP_H
+#ifndef STASIS_IMAGE_PAGEMAP_H
+#define STASIS_IMAGE_PAGEMAP_H
 
 #include <stdint.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "mem/pagemap.h"
+#include "image/pagemap.h"
 
 #include <errno.h>
 #include <fcntl.h>

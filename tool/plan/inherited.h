@@ -3,10 +3,10 @@
  * What a restored task has from the tool unless it is set: attributes compare
  * with it, and set only what differs.
  */
-#ifndef STASIS_RESTORE_INHERITED_H
-#define STASIS_RESTORE_INHERITED_H
+#ifndef STASIS_PLAN_INHERITED_H
+#define STASIS_PLAN_INHERITED_H
 
-#include "restore/plan.h"
+#include "plan/plan.h"
 
 #define N_LIMITS       16
 #define AFFINITY_BYTES 1024

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "restore/inherited.h"
+#include "plan/inherited.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "kernel/proc.h"
+#include "kernel/uapi.h"
 #include "lib/cleanup.h"
-#include "resource/attributes.h"
 
 #define IOPRIO_WHO_PROCESS 1
 
