@@ -409,3 +409,45 @@ KIND(timer_to_thread, "a timer that signals one thread (SIGEV_THREAD_ID)")
 	hold();
 	CHECK_EQ(pthread_join(thread, NULL), 0);
 }
+
+static void *overrun_thread(void *arg)
+{
+	_Atomic pid_t *tid = arg;
+	sigset_t set;
+
+	*tid = gettid();
+	sigemptyset(&set);
+	sigaddset(&set, SIGRTMIN + 3);
+	CHECK_EQ(sigwaitinfo(&set, NULL), SIGRTMIN + 3);
+	*tid = 0;
+	hold_peer();
+	return NULL;
+}
+
+KIND(timer_thread_overruns, "overruns of a timer that signals another thread",
+     .no_criu = "CRIU 4.2 loses overruns")
+{
+	static _Atomic pid_t tid;
+	struct sigevent ev = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN + 3};
+	struct itimerspec its = {.it_interval = {1000, 0}};
+	siginfo_t si;
+	pthread_t thread;
+	int id;
+
+	block_all();
+	pthread_create(&thread, NULL, overrun_thread, (void *)&tid);
+	while (!tid)
+		sched_yield();
+	ev._sigev_un._tid = tid;
+	MUST(syscall(SYS_timer_create, CLOCK_REALTIME, &ev, &id));
+	MUST(clock_gettime(CLOCK_REALTIME, &its.it_value));
+	its.it_value.tv_sec -= 4500;
+	MUST(syscall(SYS_timer_settime, id, TIMER_ABSTIME, &its, NULL));
+	while (tid)
+		sched_yield();
+	CHECK_EQ(syscall(SYS_timer_getoverrun, id), 4);
+	hold();
+	CHECK_EQ(syscall(SYS_timer_getoverrun, id), 4);
+	CHECK_EQ(next_pending(&si), 0);
+	CHECK_EQ(pthread_join(thread, NULL), 0);
+}

@@ -282,7 +282,7 @@ static bool is_wall_clock(uint32_t clock)
  * taken. A timer that should have expired @overrun + 1 times since it was armed counts just that,
  * and goes on from there.
  */
-static bool start_for_overrun(const PosixTimerEntry *t, pid_t tid, struct itimerspec *its)
+static bool start_for_overrun(const PosixTimerEntry *t, struct itimerspec *its)
 {
 	uint64_t interval = t->isec * NSEC + t->insec, left = t->vsec * NSEC + t->vnsec, back, at;
 	struct timespec now;
@@ -290,9 +290,7 @@ static bool start_for_overrun(const PosixTimerEntry *t, pid_t tid, struct itimer
 	if (!t->overrun || !interval || !left || !is_wall_clock(t->clock_id) || t->si_signo < 1 ||
 	    t->si_signo >= NSIG)
 		return false;
-	/* Another thread's signals are not ours to take. */
-	if (t->it_sigev_notify != SIGEV_SIGNAL &&
-	    (t->it_sigev_notify != SIGEV_THREAD_ID || (pid_t)t->notify_thread_id != tid))
+	if (t->it_sigev_notify != SIGEV_SIGNAL && t->it_sigev_notify != SIGEV_THREAD_ID)
 		return false;
 	if (__builtin_mul_overflow(interval, (uint64_t)t->overrun + 1, &back) ||
 	    clock_gettime(t->clock_id, &now))
@@ -305,32 +303,67 @@ static bool start_for_overrun(const PosixTimerEntry *t, pid_t tid, struct itimer
 	return true;
 }
 
-static void arm_with_overrun(struct plan *p, struct plan_slot *slot, const PosixTimerEntry *t,
-			     const struct itimerspec *its)
+/* Who gets the timer's signals; NULL: nobody that is known. */
+static struct plan_slot *whose(struct plan *p, struct plan_slot *leader, const PosixTimerEntry *t)
+{
+	struct plan_slot **s;
+
+	if (t->it_sigev_notify == SIGEV_SIGNAL)
+		return leader;
+	vec_for_each (&p->slots, s)
+		if ((*s)->thread && (*s)->task == leader->task &&
+		    (*s)->tid == (pid_t)t->notify_thread_id)
+			return *s;
+	return NULL;
+}
+
+static void take_signal(struct plan *p, struct plan_slot *slot, const PosixTimerEntry *t)
 {
 	static const struct timespec limit = {.tv_sec = 1};
 	uint64_t set = 1ULL << (t->si_signo - 1);
 
-	plan_call(p, slot, "arm timer %ld, in the past", t->it_id, __NR_timer_settime,
-		  imm(t->it_id), imm(TIMER_ABSTIME), plan_data(p, its, sizeof(*its)), imm(0));
 	plan_call(p, slot, "let timer %ld count its overruns", t->it_id, __NR_rt_sigtimedwait,
 		  plan_data(p, &set, sizeof(set)), imm(0), plan_data(p, &limit, sizeof(limit)),
 		  imm(sizeof(set)));
+}
+
+static void arm_with_overrun(struct plan *p, struct plan_slot *slot, struct plan_slot *taker,
+			     const PosixTimerEntry *t, const struct itimerspec *its)
+{
+	struct operand armed, taken;
+
+	plan_call(p, slot, "arm timer %ld, in the past", t->it_id, __NR_timer_settime,
+		  imm(t->it_id), imm(TIMER_ABSTIME), plan_data(p, its, sizeof(*its)), imm(0));
+	if (taker == slot) {
+		take_signal(p, slot, t);
+		return;
+	}
+	/* Only a thread itself can take signals that are sent to it. */
+	armed = plan_word(p);
+	taken = plan_word(p);
+	taker->phase = slot->phase;
+	plan_signal(p, slot, armed, 1);
+	plan_await(p, taker, armed, 1, "wait until timer %ld is armed", t->it_id);
+	take_signal(p, taker, t);
+	plan_signal(p, taker, taken, 1);
+	plan_await(p, slot, taken, 1, "wait for thread %ld to take its signal", taker->tid);
 }
 
 /* Timers with overruns first, while no other can send a signal that would be taken for theirs. */
 static int arm_timers(struct plan *p, struct plan_slot *slot, const TaskTimersEntry *e)
 {
 	bool *armed = calloc(e->n_posix + 1, sizeof(*armed));
+	struct plan_slot *taker;
 	struct itimerspec its;
 	size_t i;
 
 	if (!armed)
 		return -ENOMEM;
 	for (i = 0; i < e->n_posix; i++) {
-		armed[i] = start_for_overrun(e->posix[i], slot->tid, &its);
+		taker = whose(p, slot, e->posix[i]);
+		armed[i] = taker && start_for_overrun(e->posix[i], &its);
 		if (armed[i])
-			arm_with_overrun(p, slot, e->posix[i], &its);
+			arm_with_overrun(p, slot, taker, e->posix[i], &its);
 	}
 	for (i = 0; i < e->n_posix; i++) {
 		const PosixTimerEntry *t = e->posix[i];
