@@ -71,7 +71,7 @@ cmd_clean() {
 	case $what in
 	results) rm -rf "$results" ;;
 	work) rm -rf "$results" "$cache/work" "$cache/log" ;;
-	all) rm -rf "$results" "$cache"/{work,log,kernel,headers,minimal,qemu,apt,source,ccache,initrd,kvm,lock} ;;
+	all) rm -rf "$results" "$cache"/{work,log,check,kernel,headers,minimal,qemu,apt,source,ccache,initrd,kvm,lock} ;;
 	*) die "clean: '$what' is none of: results, work, all" "see: qemu/vm clean --help" ;;
 	esac
 }

@@ -19,12 +19,13 @@ headers_key() {
 
 # Copies the part of the source into DIR, with the series.
 headers_copy() {
-	local dir=$1 name=$2 scratch f
+	local dir=$1 name=$2 scratch patches f
 
 	(cd "$(source_dir)/linux" && cp -a --parents "${headers_source[@]}" \
 		"$headers_tests"/{lib.mk,kselftest.h,kselftest_harness.h,kselftest} "$headers_tests"/pidfd/*.h "$dir/") || return
 	scratch=$dir/.stasis
-	mkdir "$scratch" && series_files "$name" "$scratch" || return
+	mapfile -t patches < <(kernel_patches "$name")
+	mkdir "$scratch" && series_files "$scratch" "${patches[@]}" || return
 	while read -r f; do
 		if [ -e "$scratch/new/$f" ]; then
 			mkdir -p "$dir/$(dirname "$f")" && cp "$scratch/new/$f" "$dir/$f" || return

@@ -19,7 +19,7 @@ runs commands and tests in them.
   build [KERNEL]... [qemu]          build without running
   tree [DIR]                        make a git tree of the kernel with our patches
   refresh [DIR]                     write that tree's commits back to kernel-patches/
-  check                             apply, checkpatch and compile the patches one by one
+  check [--boot] [PATCH|TOPIC]...   apply, checkpatch, compile (boot, test) the patches one by one
   fetch [--update]                  get and unpack the kernel source
   source-file PATH...               print where a file of the kernel source lies
   probe                             say how guests would be run here
@@ -106,7 +106,30 @@ END
 	build) printf 'usage: qemu/vm build [KERNEL]... [qemu]\n\nBuilds kernels (default: stock and patched) and prints where they are. qemu: the\nemulator with CPUID faulting.\n' ;;
 	tree) printf 'usage: qemu/vm tree [DIR]\n\nMakes a git tree of the kernel source in DIR, a commit per patch of kernel-patches/,\non branch stasis after tag stock-base. Default: %s\n' "$(tree_default)" ;;
 	refresh) printf 'usage: qemu/vm refresh [DIR]\n\nWrites the commits after stock-base in DIR to kernel-patches/. A commit keeps the file\nname of its patch; new ones go to the folder of the commit before them. Default: %s\n' "$(tree_default)" ;;
-	check) printf 'usage: qemu/vm check\n\nApplies the patches of kernel-patches/ one by one with git am, runs checkpatch --strict on\neach, and compiles after each the files that the series touches. Status 0 if all is well.\n' ;;
+	check)
+		cat <<'END'
+usage: qemu/vm check [--boot [--no-tests] [--again]] [PATCH|TOPIC]...
+
+Applies the patches of kernel-patches/ one by one with git am, runs checkpatch --strict on
+each, and compiles after each the files that the series touches. A compiler's warning is a
+failure. PATCH is a file name or its number (0013), TOPIC the name in a README-TOPIC.md that
+the series mentions above the patches; without them it is all. The patches before one that
+is asked for are applied in any case.
+
+  --boot      after each patch build the whole kernel (without debug information), boot it,
+              run a few commands (qemu/guest/smoke.sh), and the selftests of the patch's topic:
+              none may fail, but those of what is not there yet skip. What was found good is
+              kept and not done again as long as nothing that had a part in it changed.
+  --no-tests  with --boot: only boot
+  --again     with --boot: do it all again
+
+Prints a row per patch. Results are left in build/results: check.txt (the table), and in
+check/PATCH/ build.log, boot.log (the kernel's), boot.out, report (the tests).
+
+exit status: 0 if all is well, 1 if something is wrong with a patch, 125 if one does not
+apply or something could not be built that is no patch's fault.
+END
+		;;
 	fetch) printf 'usage: qemu/vm fetch [--update]\n\nDownloads (once) and unpacks the kernel source, and prints its folder. --update takes\na newer version if there is one.\n' ;;
 	source-file) printf 'usage: qemu/vm source-file PATH...\n       qemu/vm source-file --selftest-headers\n\nPrints where files of the kernel source lie, without unpacking all of it; with\n--selftest-headers, a folder with kselftest.h and kselftest_harness.h.\n' ;;
 	probe) printf 'usage: qemu/vm probe\n\nSays which emulator and accelerator guests are run with here.\n' ;;

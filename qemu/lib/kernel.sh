@@ -29,7 +29,9 @@ kernel_make() {
 kernel_fragments() {
 	local last=btf f
 
-	if [ "$1" = debug ]; then last=debug; fi
+	case $1 in
+	debug | check) last=$1 ;;
+	esac
 	for f in "$top"/qemu/config/base.config "$top"/selftests/kernel/*/config "$top/qemu/config/$last.config"; do
 		[ ! -e "$f" ] || printf '%s\n' "$f"
 	done
@@ -50,14 +52,16 @@ kernel_patches() {
 	done <"$patch_dir/series"
 }
 
+# kernel_key NAME PATCH...: stands for all that the kernel is made from.
 kernel_key() {
 	local name=$1 inputs
 
-	mapfile -t inputs < <(kernel_fragments "$name"; kernel_patches "$name")
+	shift
+	mapfile -t inputs < <(kernel_fragments "$name")
 	{
 		printf '%s\n' "$name" "$(source_version)" "$kernel_recipe"
 		gcc --version | head -n 1
-		cat "${inputs[@]}"
+		cat "${inputs[@]}" "$@"
 	} | hash_of
 }
 
@@ -112,19 +116,18 @@ patched_files() {
 	sed -n -e 's,^--- a/\([^\t]*\).*,\1,p' -e 's,^+++ b/\([^\t]*\).*,\1,p' -e 's,^rename \(from\|to\) ,,p' "$@" | sort -u
 }
 
-# series_files NAME OUT: leaves all files that the series touches in OUT/new, as they are with it, and their names in
+# series_files OUT PATCH...: leaves all files that the patches touch in OUT/new, as they are with them, and their names in
 # OUT/touched. Patches must apply without fuzz (offsets are fine).
 series_files() {
-	local name=$1 out=$2 stock list patches=() f
+	local out=$1 stock f
 
+	shift
 	stock=$(source_dir)/linux
-	list=$(kernel_patches "$name") || return
-	[ -z "$list" ] || mapfile -t patches <<<"$list"
-	patched_files "${patches[@]}" >"$out/touched" && mkdir "$out/new" || return
+	patched_files "$@" >"$out/touched" && mkdir "$out/new" || return
 	while read -r f; do
 		[ ! -e "$stock/$f" ] || { mkdir -p "$out/new/$(dirname "$f")" && cp -p "$stock/$f" "$out/new/$f"; } || return
 	done <"$out/touched"
-	for f in "${patches[@]}"; do
+	for f in "$@"; do
 		printf 'applying %s\n' "${f##*/}"
 		patch -d "$out/new" -p1 -F0 -s -N --no-backup-if-mismatch -E <"$f" ||
 			{ printf '%s does not apply without fuzz to linux %s\n' "$f" "$(source_version)"; return 1; }
@@ -150,23 +153,27 @@ series_sync() {
 	cp "$patched/touched" "$dir/.stasis-files"
 }
 
-kernel_apply_series() {
-	local dir=$1 name=$2 scratch rc=0
+# kernel_apply DIR PATCH...: DIR is the stock source plus some series; makes it the stock source plus the patches.
+kernel_apply() {
+	local dir=$1 scratch rc=0
 
+	shift
 	scratch=$(mktemp -d "$cache/series.XXXXXX") || return
-	series_files "$name" "$scratch" && series_sync "$dir" "$scratch" || rc=$?
+	series_files "$scratch" "$@" && series_sync "$dir" "$scratch" || rc=$?
 	rm -rf "$scratch"
 	return "$rc"
 }
 
+# kernel_prepare_work DIR NAME PATCH...
 kernel_prepare_work() {
 	local dir=$1 name=$2
 
+	shift 2
 	if [ ! -e "$dir/Makefile" ]; then
 		rm -rf "$dir" "$dir.new" && mkdir -p "$cache/work" &&
 			cp -a --reflink=auto "$(source_dir)/linux" "$dir.new" && mv "$dir.new" "$dir" || return
 	fi
-	kernel_apply_series "$dir" "$name" && kernel_configure "$dir" "$name"
+	kernel_apply "$dir" "$@" && kernel_configure "$dir" "$name"
 }
 
 kernel_compile() {
@@ -188,16 +195,19 @@ kernel_store() {
 
 # kernel_build_locked NAME OUT: returns 1 if what it is built from was changed meanwhile, so that OUT would be a lie.
 kernel_build_locked() {
-	local name=$1 out=$2 dir log start=$SECONDS
+	local name=$1 out=$2 dir log patches start=$SECONDS
 
+	mapfile -t patches < <(kernel_patches "$name")
 	dir=$(kernel_work_dir "$name")
 	log=$cache/log/kernel-$name.log
 	if [ -e "$out/bzImage" ]; then return 0; fi
 	need_program gcc make flex bison bc patch pahole cpio lz4
 	[ -e "$dir/Makefile" ] || need_room 5 "building the $name kernel"
-	logged "$cache/log/prepare-$name.log" "preparing the $name kernel's source" kernel_prepare_work "$dir" "$name" ||
+	logged "$cache/log/prepare-$name.log" "preparing the $name kernel's source" \
+		kernel_prepare_work "$dir" "$name" "${patches[@]}" ||
 		die "the $name kernel's source could not be prepared"
-	[ "$out" = "$cache/kernel/$(kernel_key "$name")" ] || return 1
+	mapfile -t patches < <(kernel_patches "$name")
+	[ "$out" = "$cache/kernel/$(kernel_key "$name" "${patches[@]}")" ] || return 1
 	logged "$log" "building the $name kernel in $dir" kernel_compile "$dir" "$name" || die "the $name kernel did not build"
 	if grep -q 'warning:' "$log"; then
 		say "warnings of the compiler while building $name:"
@@ -209,13 +219,14 @@ kernel_build_locked() {
 
 # kernel_build NAME: builds if need be and prints the folder that holds the result.
 kernel_build() {
-	local name=$1 out
+	local name=$1 out patches
 
 	with_lock source source_ensure >&2
 	# A subshell, because mapfile's process substitutions hide a failing die.
 	(kernel_patches "$name" >/dev/null) || exit
 	while true; do
-		out=$cache/kernel/$(kernel_key "$name")
+		mapfile -t patches < <(kernel_patches "$name")
+		out=$cache/kernel/$(kernel_key "$name" "${patches[@]}")
 		if with_lock "kernel-$name" kernel_build_locked "$name" "$out" >&2; then break; fi
 		say "the series or the configuration changed meanwhile: once more"
 	done
