@@ -130,6 +130,48 @@ KIND(child_stopped, "a child stopped by SIGSTOP, not yet waited for")
 	reap_good(pid);
 }
 
+KIND(child_stop_waited, "a child that a terminal's signal stopped, waited for",
+     .no_criu = "CRIU 4.2 reports the stop again")
+{
+	struct gate g = gate_make();
+	pid_t pid = spawn(leaf, &g);
+	siginfo_t si = {};
+
+	gate_wait(&g, 1);
+	/* Not in an orphaned group: those do not stop. */
+	MUST(setpgid(pid, pid));
+	kill(pid, SIGTTIN);
+	MUST(waitid(P_PID, pid, &si, WSTOPPED));
+	CHECK_EQ(si.si_status, SIGTTIN);
+	hold();
+	memset(&si, 0, sizeof(si));
+	CHECK_EQ(waitid(P_PID, pid, &si, WSTOPPED | WNOHANG), 0);
+	CHECK_EQ(si.si_pid, 0);
+	kill(pid, SIGCONT);
+	MUST(waitid(P_PID, pid, &si, WCONTINUED));
+	CHECK_EQ(si.si_pid, pid);
+	reap_good(pid);
+}
+
+KIND(child_stopped_by_terminal, "a child that a terminal's signal stopped, not yet waited for")
+{
+	struct gate g = gate_make();
+	pid_t pid = spawn(leaf, &g);
+	siginfo_t si;
+
+	gate_wait(&g, 1);
+	/* Not in an orphaned group: those do not stop. */
+	MUST(setpgid(pid, pid));
+	kill(pid, SIGTSTP);
+	MUST(waitid(P_PID, pid, &si, WSTOPPED | WNOWAIT));
+	hold();
+	CHECK_EQ(waitid(P_PID, pid, &si, WSTOPPED | WNOHANG | WNOWAIT), 0);
+	CHECK_EQ(si.si_pid, pid);
+	CHECK_EQ(si.si_status, SIGTSTP);
+	kill(pid, SIGCONT);
+	reap_good(pid);
+}
+
 KIND(root_stopped, "the root task stopped by SIGSTOP", .stopped = true)
 {
 	tell_ready();

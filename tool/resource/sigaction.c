@@ -90,6 +90,17 @@ static int plan_actions(struct plan *p, struct plan_slot *slot, const struct thr
 	return 0;
 }
 
+bool sigaction_is_default(const struct task *t, int sig)
+{
+	const TaskCoreEntry *tc = task_core(t)->tc;
+	size_t i = 0;
+	int s;
+
+	for (s = 1; s < sig; s++)
+		i += has_action(s);
+	return i < tc->n_sigactions && tc->sigactions[i]->sigaction == (uintptr_t)SIG_DFL;
+}
+
 const struct attribute attribute_sigaction = {
 	.name = "signal actions",
 	.per_process = true,

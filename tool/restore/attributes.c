@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 
 #include "plan/inherited.h"
+#include "resource/attributes.h"
 #include "restore/planner.h"
 
 static int plan_rows(struct plan *p, struct plan_slot *slot, const struct thread *th, bool leader)
@@ -68,6 +69,33 @@ static void plan_dumpable(struct plan *p, struct task *t)
 		  imm(dumpable));
 }
 
+/* As the kernel has it: without a parent in another group of the session nobody would wake it. */
+static bool is_orphaned(const struct plan *p, pid_t pgid)
+{
+	struct task **t;
+
+	vec_for_each (&p->cp->tasks, t) {
+		const struct plan_task *pt = plan_task(*t);
+		const struct task *parent = (*t)->parent;
+
+		if (pt->pgid == pgid && !task_is_zombie(*t) && parent &&
+		    plan_task(parent)->pgid != pgid && plan_task(parent)->sid == pt->sid)
+			return false;
+	}
+	return true;
+}
+
+/* Signals of terminals stop by their default action, and not in orphaned groups. */
+static int stop_signal(const struct plan *p, const struct task *t)
+{
+	const TaskCoreEntry *tc = task_core(t)->tc;
+	int sig = tc->has_stop_signo ? tc->stop_signo : SIGSTOP;
+
+	if (sig != SIGTSTP && sig != SIGTTIN && sig != SIGTTOU)
+		return SIGSTOP;
+	return sigaction_is_default(t, sig) && !is_orphaned(p, plan_task(t)->pgid) ? sig : SIGSTOP;
+}
+
 /*
  * Job control: the process stops itself, when its threads have come to their
  * ends. Its parent waits for that, so that it does not see it happen later.
@@ -76,6 +104,8 @@ static void plan_stop(struct plan *p, struct task *t)
 {
 	struct plan_task *pt = plan_task(t);
 	struct operand word = gather_threads(p, t, PHASE_LAST);
+	int sig = stop_signal(p, t);
+	uint64_t set = 1ull << (sig - 1);
 	size_t i;
 
 	for (i = 0; i < t->threads.n; i++)
@@ -83,7 +113,10 @@ static void plan_stop(struct plan *p, struct task *t)
 	pt->slot->phase = PHASE_LAST;
 	if (t->threads.n > 1)
 		plan_await(p, pt->slot, word, t->threads.n - 1, "wait for the threads", 0);
-	plan_call(p, pt->slot, "stop", 0, __NR_kill, imm(task_pid(t)), imm(SIGSTOP));
+	if (sig != SIGSTOP)
+		plan_call(p, pt->slot, "let signal %ld through", sig, __NR_rt_sigprocmask,
+			  imm(SIG_UNBLOCK), plan_data(p, &set, sizeof(set)), imm(0), imm(8));
+	plan_call(p, pt->slot, "stop by signal %ld", sig, __NR_kill, imm(task_pid(t)), imm(sig));
 }
 
 static int plan_task_attributes(struct plan *p, struct task *t)

@@ -16,15 +16,20 @@ static void block_signals(struct plan *p, struct plan_slot *slot)
 		  plan_data(p, &all, sizeof(all)), imm(0), imm(8));
 }
 
+/* What the task had waited for already it does not see again. */
 static void await_stopped(struct plan *p, struct task *t)
 {
 	struct task **c;
 
-	vec_for_each (&t->children, c)
-		if (task_core(*c)->tc->task_state == TASK_STOPPED)
+	vec_for_each (&t->children, c) {
+		const TaskCoreEntry *tc = task_core(*c)->tc;
+
+		if (tc->task_state == TASK_STOPPED)
 			plan_call_flags(p, plan_task(t)->slot, "wait until %ld is stopped",
 					task_pid(*c), __NR_waitid, STUB_RETRY, imm(P_PID),
-					imm(task_pid(*c)), imm(0), imm(WSTOPPED | WNOWAIT), imm(0));
+					imm(task_pid(*c)), imm(0),
+					imm(WSTOPPED | (tc->stop_waited ? 0 : WNOWAIT)), imm(0));
+	}
 }
 
 static int plan_task_threads(struct plan *p, struct task *t)
