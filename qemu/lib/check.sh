@@ -18,7 +18,8 @@ check_topics() {
 		NF { print $1, topic == "" ? "-" : topic }' "$patch_dir/series"
 }
 
-# check_select ARGUMENT...: fills check_names, check_topic (of each) and check_wanted (those that are asked for).
+# check_select ARGUMENT...: fills check_names, check_topic (of each) and check_wanted (those that are asked for; 'stock' is the
+# source without any patch).
 check_select() {
 	local arg name topic found
 
@@ -30,8 +31,9 @@ check_select() {
 		[ $# -gt 0 ] || check_wanted[$name]=1
 	done < <(check_topics)
 	[ ${#check_names[@]} -gt 0 ] || die "$patch_dir/series names no patches"
+	[ $# -gt 0 ] && [[ " $* " != *" stock "* ]] || check_wanted[stock]=1
 	for arg in "$@"; do
-		found=0
+		found=${check_wanted[$arg]:-0}
 		for name in "${check_names[@]}"; do
 			if [ "$arg" = "${check_topic[$name]}" ] || [ "${arg##*/}" = "${name##*/}" ] || [[ ${name##*/} == "$arg"-* ]]; then
 				check_wanted[$name]=1
@@ -49,7 +51,8 @@ check_tree() {
 
 	rm -rf "$dir"
 	mkdir -p "$(dirname "$dir")"
-	with_lock source logged "$cache/log/tree-base.log" "making a repository of the source" tree_base || exit
+	[ -e "$(source_dir)/linux.git/HEAD" ] ||
+		with_lock source logged "$cache/log/tree-base.log" "making a repository of the source" tree_base || exit
 	git clone -q --shared --no-checkout "$(source_dir)/linux.git" "$dir" &&
 		git -C "$dir" sparse-checkout set --no-cone /none && git -C "$dir" checkout -q -b stasis ||
 		die "could not make a git tree in $dir"
@@ -173,7 +176,7 @@ check_series() {
 	check_tree "$tree"
 	check_print "$width" patch applies checkpatch compiles boots tests seconds
 	# What the source is without any patch: its warnings, if it has some, are not the first patch's.
-	[ "$check_boot" = 0 ] || [ ${#check_arguments[@]} -gt 0 ] || check_row "$width" stock || bad=$((bad + 1))
+	[ "$check_boot" = 0 ] || [ -z "${check_wanted[stock]:-}" ] || check_row "$width" stock || bad=$((bad + 1))
 	for name in "${check_names[@]}"; do
 		if ! tree_git "$tree" am -q "$patch_dir/$name" >"$results/check.am" 2>&1; then
 			check_print "$width" "${name%.patch}" no - - - - 0

@@ -116,10 +116,11 @@ failure. PATCH is a file name or its number (0013), TOPIC the name in a README-T
 the series mentions above the patches; without them it is all. The patches before one that
 is asked for are applied in any case.
 
-  --boot      after each patch build the whole kernel (without debug information), boot it,
-              run a few commands (qemu/guest/smoke.sh), and the selftests of the patch's topic:
-              none may fail, but those of what is not there yet skip. What was found good is
-              kept and not done again as long as nothing that had a part in it changed.
+  --boot      first without any patch ('stock' in place of a PATCH asks for it), then after
+              each patch build the whole kernel (without debug information), boot it, run a few
+              commands (qemu/guest/smoke.sh), and the selftests of the patch's topic: none may
+              fail, but those of what is not there yet skip. What was found good is kept, and not
+              done again as long as nothing that had a part in it changed.
   --no-tests  with --boot: only boot
   --again     with --boot: do it all again
 
