@@ -115,6 +115,8 @@ int image_read(struct image_reader *r, ProtobufCMessage **ret);
 /* As image_read, for files whose entries differ: read one message of @desc. */
 int image_read_as(struct image_reader *r, const ProtobufCMessageDescriptor *desc,
 		  ProtobufCMessage **ret);
+/* Step over an entry without a look into it. 1: done; 0: end of file; negative: error. */
+int image_pass(struct image_reader *r);
 /* Exactly @len raw bytes, or an error. @buf NULL skips them. */
 int image_read_raw(struct image_reader *r, void *buf, uint64_t len);
 /* Bytes from here to the end of the file; offset of the next byte. */

@@ -228,30 +228,52 @@ int image_open(int dirfd, enum image_id id, uint64_t n, bool optional, struct er
 	return image_open_path(dirfd, name, &image_kinds[id], optional, err, ret);
 }
 
+/* The length of the next entry, which the window holds then. 1, 0 at the end of the file, or an
+ * error. */
+static int entry_length(struct image_reader *r, uint32_t *len)
+{
+	const uint64_t at = r->offset;
+	int code;
+
+	if (!image_left(r))
+		return 0;
+	code = read_u32(r, "the length of an entry", len);
+	if (code)
+		return code;
+	if (*len > image_left(r)) {
+		bad(r, at, "entry %" PRIu64 " has %u bytes, the file only %" PRIu64 " more",
+		    r->entries, *len, image_left(r));
+		return bad_hint(r);
+	}
+	if (*len > IMAGE_ENTRY_MAX) {
+		bad(r, at, "entry %" PRIu64 " of %u bytes is too long", r->entries, *len);
+		return bad_hint(r);
+	}
+	code = need(r, *len);
+	return code ? code : 1;
+}
+
+int image_pass(struct image_reader *r)
+{
+	uint32_t len;
+	int code = entry_length(r, &len);
+
+	if (code == 1) {
+		r->offset += len;
+		r->entries++;
+	}
+	return code;
+}
+
 int image_read_as(struct image_reader *r, const ProtobufCMessageDescriptor *desc,
 		  ProtobufCMessage **ret)
 {
 	const uint64_t at = r->offset;
 	ProtobufCMessage *msg;
 	uint32_t len;
-	int code;
+	int code = entry_length(r, &len);
 
-	if (!image_left(r))
-		return 0;
-	code = read_u32(r, "the length of an entry", &len);
-	if (code)
-		return code;
-	if (len > image_left(r)) {
-		bad(r, at, "entry %" PRIu64 " has %u bytes, the file only %" PRIu64 " more",
-		    r->entries, len, image_left(r));
-		return bad_hint(r);
-	}
-	if (len > IMAGE_ENTRY_MAX) {
-		bad(r, at, "entry %" PRIu64 " of %u bytes is too long", r->entries, len);
-		return bad_hint(r);
-	}
-	code = need(r, len);
-	if (code)
+	if (code != 1)
 		return code;
 	if (!nesting_is_sane(desc, here(r), len)) {
 		bad(r, at, "entry %" PRIu64 " is nested too deeply", r->entries);
