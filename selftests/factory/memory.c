@@ -419,16 +419,44 @@ KIND(mlock_onfault, "an area whose pages are locked when they come (MLOCK_ONFAUL
 	CHECK(filled(at, PAGE, 2));
 }
 
+/* Whether a new mapping is locked, and its pages there at once. */
+static void check_future(bool locked, bool populated)
+{
+	unsigned char there = 0;
+	char *at = map_anon(PAGE, RW, MAP_PRIVATE);
+
+	CHECK_EQ(msync(at, PAGE, MS_INVALIDATE), locked ? -1 : 0);
+	MUST(mincore(at, PAGE, &there));
+	CHECK_EQ(there & 1, populated);
+	munmap(at, PAGE);
+}
+
 KIND(mlockall, "all memory locked, also what is yet to come",
      .no_criu = "CRIU 4.2 doesn't keep MCL_FUTURE")
 {
 	char *at = map_anon(4 * PAGE, RW, MAP_PRIVATE);
 
-	MUST(mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT));
+	MUST(mlockall(MCL_CURRENT | MCL_FUTURE));
 	fill(at, 4 * PAGE, 1);
+	check_future(true, true);
 	hold();
 	CHECK(filled(at, 4 * PAGE, 1));
-	at = map_anon(4 * PAGE, RW, MAP_PRIVATE);
+	check_future(true, true);
+	CHECK_EQ(munlockall(), 0);
+	check_future(false, false);
+}
+
+KIND(mlockall_onfault, "all memory locked when it comes, also what is yet to come",
+     .no_criu = "CRIU 4.2 doesn't keep MCL_FUTURE")
+{
+	char *at = map_anon(4 * PAGE, RW, MAP_PRIVATE);
+
+	MUST(mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT));
+	fill(at, 2 * PAGE, 1);
+	check_future(true, false);
+	hold();
+	CHECK(filled(at, 2 * PAGE, 1));
+	check_future(true, false);
 	CHECK_EQ(munlockall(), 0);
 }
 

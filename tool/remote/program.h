@@ -36,6 +36,12 @@ static inline struct program_arg arg_arena(uint64_t offset)
 	return (struct program_arg){offset, STUB_ARENA};
 }
 
+/* The result of the op at arena offset @op. */
+static inline struct program_arg arg_result(uint64_t op)
+{
+	return (struct program_arg){op, STUB_RESULT};
+}
+
 /*
  * Append an op; NULL when the arena is full. The op stays where it is.
  * @what is a system call number or a STUB_* special.

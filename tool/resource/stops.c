@@ -12,11 +12,6 @@
 #include "resource/attribute.h"
 #include "resource/attributes.h"
 
-static const struct task *asked(const struct ask *a)
-{
-	return checkpoint_task(a->cp, a->thread->tid);
-}
-
 static bool is_stopped(const struct task *t)
 {
 	return task_core(t)->tc->task_state == TASK_STOPPED;
@@ -24,7 +19,7 @@ static bool is_stopped(const struct task *t)
 
 static int ask_stops(struct ask *a)
 {
-	const struct task *t = asked(a);
+	const struct task *t = a->thread->task;
 	size_t i, n = 0;
 	siginfo_t *info;
 	uint64_t at;
@@ -52,7 +47,7 @@ static int ask_stops(struct ask *a)
 
 static int answer_stops(struct ask *a)
 {
-	const struct task *t = asked(a);
+	const struct task *t = a->thread->task;
 	const siginfo_t *info = a->mine;
 	size_t i;
 
