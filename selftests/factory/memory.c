@@ -355,6 +355,38 @@ KIND(guard_regions, "guard pages (MADV_GUARD_INSTALL) within an area")
 	CHECK(filled(at, 4 * PAGE, 3));
 }
 
+KIND(mixed_mappings, "2500 mappings: anonymous, of a file, below PROT_NONE, guarded, a large one")
+{
+	char *at = map_anon(5000 * PAGE, RW, MAP_PRIVATE);
+	int fd = make_file("mapped", 4 * PAGE, O_RDWR | O_CLOEXEC);
+	bool guards = true;
+
+	for (int i = 0; i < 2500; i++) {
+		char *page = at + i * 2 * PAGE;
+
+		if (i % 3 == 0)
+			MUST(mmap(page, PAGE, RW, MAP_PRIVATE | MAP_FIXED, fd, i % 4 * PAGE));
+		fill(page, PAGE, i);
+		if (i % 3 == 1)
+			MUST(mprotect(page, PAGE, i % 2 ? PROT_NONE : PROT_READ));
+		MUST(munmap(page + PAGE, PAGE));
+		if (i % 500 == 2)
+			guards &= !madvise(page, PAGE, MADV_GUARD_INSTALL);
+	}
+	fill(map_anon(20 << 20, RW, MAP_PRIVATE), 20 << 20, 1);
+	hold();
+	for (int i = 0; i < 2500; i++) {
+		char *page = at + i * 2 * PAGE;
+
+		if (i % 3 == 1)
+			CHECK_EQ(mprotect(page, PAGE, RW), 0);
+		if (!guards || i % 500 != 2)
+			CHECK(filled(page, PAGE, i));
+		else
+			CHECK(faults(page));
+	}
+}
+
 KIND(madvise_flags, "areas with each advice that stays")
 {
 	static const int advice[] = {MADV_RANDOM,   MADV_SEQUENTIAL, MADV_DONTFORK,  MADV_DONTDUMP,

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "dump/state.h"
+#include "dump/pages.h"
 #include "image/image.h"
 #include "lib/scripts.h"
 #include "resource/checksum.h"
@@ -105,6 +105,7 @@ static void dump_free(struct dump *d)
 			close(dt->pidfd);
 		vec_free(&dt->tracees);
 		vec_free(&dt->vmas);
+		page_dump_end(d, dt, -ECANCELED);
 		proc_status_free(&dt->status);
 		free(dt);
 	}

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "dump/state.h"
+#include "dump/pages.h"
 #include "kernel/smaps.h"
 #include "lib/cleanup.h"
 #include "mem/vma.h"
@@ -245,7 +245,7 @@ static int add_vma(const struct smaps_vma *v, void *arg)
 	/* Owned by the list even on failure: freed with the checkpoint. */
 	w->mm->vmas.at[w->mm->vmas.n++] = vma;
 	w->dt->vmas.at[w->dt->vmas.n++] = dv;
-	return ret;
+	return ret ? ret : ahead_add(w->d, w->dt);
 }
 
 static int copy_auxv(struct dump *d, struct dump_task *dt, MmEntry *m)
@@ -318,6 +318,7 @@ int dump_mm(struct dump *d, struct dump_task *dt)
 		if (ret)
 			fail(&d->run->err, ret, "task %d: read its mappings", dt->pid);
 	}
+	ret = ahead_end(d, dt, ret);
 	err = link_vmas(d, mm);
 	if (!ret)
 		ret = err;

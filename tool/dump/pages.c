@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "dump/state.h"
+#include "dump/pages.h"
 #include "image/image.h"
 #include "lib/cleanup.h"
 #include "lib/parallel.h"
@@ -34,7 +34,10 @@ struct page_dump {
 	VEC(struct extent) extents;
 	PagemapEntry last; /* not written yet: the next extent may continue it */
 	bool have_last;
-	size_t vma; /* the first that may hold the next region */
+	VEC(VmaEntry *) guards;
+	const struct page_area *areas; /* at hand */
+	size_t n_areas;
+	size_t area; /* the first that may hold the next region */
 };
 
 int page_images_create(struct dump *d, enum image_id id, uint64_t n, uint32_t pages_id,
@@ -82,15 +85,12 @@ static int open_proc(struct page_dump *pd, const char *name, int *ret_fd)
 }
 
 /* [start, end) of one mapping holds pages of the task. */
-static int add_extent(struct page_dump *pd, const struct vma *vma, uint64_t start, uint64_t end)
+static int add_extent(struct page_dump *pd, const struct page_area *area, uint64_t start,
+		      uint64_t end)
 {
-	struct extent e = {.addr = start, .len = end - start, .at = pd->at};
-	uint32_t flags = PAGES_PRESENT;
+	struct extent e = {.addr = start, .len = end - start, .at = pd->at, .forced = area->forced};
 	int ret;
 
-	if ((vma->msg->status & VMA_ANON_PRIVATE) && !(vma->msg->status & VMA_VDSO))
-		flags |= PAGES_LAZY;
-	e.forced = !(vma->msg->prot & PROT_READ);
 	if (e.forced && pd->mem < 0) {
 		ret = open_proc(pd, "mem", &pd->mem);
 		if (ret)
@@ -99,7 +99,7 @@ static int add_extent(struct page_dump *pd, const struct vma *vma, uint64_t star
 	if (vec_push(&pd->extents, e))
 		return fail(&pd->d->run->err, -ENOMEM, "task %d: list its pages", pd->dt->pid);
 	pd->at += e.len;
-	if (pd->have_last && pd->last.flags == flags &&
+	if (pd->have_last && pd->last.flags == area->flags &&
 	    pd->last.vaddr + pd->last.nr_pages * PAGE == start) {
 		pd->last.nr_pages += e.len / PAGE;
 		return 0;
@@ -109,7 +109,7 @@ static int add_extent(struct page_dump *pd, const struct vma *vma, uint64_t star
 	pd->last.vaddr = start;
 	pd->last.has_nr_pages = pd->last.has_flags = true;
 	pd->last.nr_pages = e.len / PAGE;
-	pd->last.flags = flags;
+	pd->last.flags = area->flags;
 	pd->have_last = true;
 	return ret;
 }
@@ -117,20 +117,19 @@ static int add_extent(struct page_dump *pd, const struct vma *vma, uint64_t star
 /* Cut a region along the mappings; those that hold nothing of the task drop out. */
 static int add_region(struct page_dump *pd, uint64_t start, uint64_t end)
 {
-	const struct mm *mm = pd->dt->task->mm;
 	size_t i;
 	int ret;
 
-	while (pd->vma < mm->vmas.n && mm->vmas.at[pd->vma].msg->end <= start)
-		pd->vma++;
-	for (i = pd->vma; i < mm->vmas.n && mm->vmas.at[i].msg->start < end; i++) {
-		const struct vma *vma = &mm->vmas.at[i];
-		uint64_t a = start > vma->msg->start ? start : vma->msg->start;
-		uint64_t b = end < vma->msg->end ? end : vma->msg->end;
+	while (pd->area < pd->n_areas && pd->areas[pd->area].end <= start)
+		pd->area++;
+	for (i = pd->area; i < pd->n_areas && pd->areas[i].start < end; i++) {
+		const struct page_area *area = &pd->areas[i];
+		uint64_t a = start > area->start ? start : area->start;
+		uint64_t b = end < area->end ? end : area->end;
 
-		if (!pd->dt->vmas.at[i].private_anon || pd->dt->vmas.at[i].whole || a >= b)
+		if (!area->dumped || area->whole || a >= b)
 			continue;
-		ret = add_extent(pd, vma, a, b);
+		ret = add_extent(pd, area, a, b);
 		if (ret)
 			return ret;
 	}
@@ -143,13 +142,9 @@ static int add_region(struct page_dump *pd, uint64_t start, uint64_t end)
  */
 static int add_guard(struct page_dump *pd, const struct page_region *r)
 {
-	MmEntry *m = pd->dt->task->mm->msg;
 	VmaEntry *e = malloc(sizeof(*e));
-	void *grown = realloc(m->vmas, (m->n_vmas + 1) * sizeof(*m->vmas));
 
-	if (grown)
-		m->vmas = grown;
-	if (!e || !grown) {
+	if (!e || vec_push(&pd->guards, e)) {
 		free(e);
 		return fail(&pd->d->run->err, -ENOMEM, "task %d: keep its guard regions",
 			    pd->dt->pid);
@@ -159,7 +154,24 @@ static int add_guard(struct page_dump *pd, const struct page_region *r)
 	e->end = r->end;
 	e->status = VMA_GUARD;
 	e->fd = -1;
-	m->vmas[m->n_vmas++] = e;
+	return 0;
+}
+
+static int save_guards(struct page_dump *pd)
+{
+	MmEntry *m = pd->dt->task->mm->msg;
+	void *grown;
+
+	if (!pd->guards.n)
+		return 0;
+	grown = realloc(m->vmas, (m->n_vmas + pd->guards.n) * sizeof(*m->vmas));
+	if (!grown)
+		return fail(&pd->d->run->err, -ENOMEM, "task %d: keep its guard regions",
+			    pd->dt->pid);
+	m->vmas = grown;
+	memcpy(m->vmas + m->n_vmas, pd->guards.at, pd->guards.n * sizeof(*m->vmas));
+	m->n_vmas += pd->guards.n;
+	pd->guards.n = 0;
 	return 0;
 }
 
@@ -276,52 +288,120 @@ static int dump_range(struct page_dump *pd, uint64_t start, uint64_t end)
 	return ret;
 }
 
-static int dump_all(struct page_dump *pd)
+int page_areas(const struct dump_task *dt, size_t first, area_vec *areas)
 {
-	const struct mm *mm = pd->dt->task->mm;
-	uint64_t start = 0;
+	const struct mm *mm = dt->task->mm;
 	size_t i;
-	int ret = 0;
 
-	/* The vDSO is shared with the kernel in the page tables, yet belongs to the checkpoint. */
-	for (i = 0; !ret && i < mm->vmas.n; i++) {
+	for (i = first; i < mm->vmas.n; i++) {
 		const VmaEntry *e = mm->vmas.at[i].msg;
+		const struct dump_vma *dv = &dt->vmas.at[i];
+		struct page_area a = {
+			.start = e->start,
+			.end = e->end,
+			.flags = PAGES_PRESENT,
+			.dumped = dv->private_anon,
+			.whole = dv->whole,
+			.forced = !(e->prot & PROT_READ),
+		};
 
 		if (e->status & VMA_VSYSCALL)
 			break;
-		if (pd->dt->vmas.at[i].whole) {
-			ret = dump_range(pd, start, e->start);
-			if (!ret)
-				ret = add_extent(pd, &mm->vmas.at[i], e->start, e->end);
-			start = e->end;
-		}
+		if ((e->status & VMA_ANON_PRIVATE) && !(e->status & VMA_VDSO))
+			a.flags |= PAGES_LAZY;
+		if (vec_push(areas, a))
+			return -ENOMEM;
 	}
-	if (!ret && i && mm->vmas.at[i - 1].msg->end > start)
-		ret = dump_range(pd, start, mm->vmas.at[i - 1].msg->end);
+	return 0;
+}
+
+/* Threads have errors of their own. */
+static void use(struct page_dump *pd, struct dump *d)
+{
+	pd->d = d;
+	if (pd->map)
+		image_writer_error(pd->map, &d->run->err);
+}
+
+int page_dump_areas(struct dump *d, struct page_dump *pd, const struct page_area *areas, size_t n)
+{
+	uint64_t start = n ? areas[0].start : 0;
+	size_t i;
+	int ret = 0;
+
+	use(pd, d);
+	pd->areas = areas;
+	pd->n_areas = n;
+	pd->area = 0;
+	/* The vDSO is shared with the kernel in the page tables, yet belongs to the checkpoint. */
+	for (i = 0; !ret && i < n; i++) {
+		if (!areas[i].whole)
+			continue;
+		ret = dump_range(pd, start, areas[i].start);
+		if (!ret)
+			ret = add_extent(pd, &areas[i], areas[i].start, areas[i].end);
+		start = areas[i].end;
+	}
+	if (!ret && n && areas[n - 1].end > start)
+		ret = dump_range(pd, start, areas[n - 1].end);
 	return ret ? ret : move(pd);
+}
+
+int page_dump_start(struct dump *d, struct dump_task *dt)
+{
+	struct page_dump *pd = calloc(1, sizeof(*pd));
+	int ret;
+
+	if (!pd)
+		return fail(&d->run->err, -ENOMEM, "task %d: dump its memory", dt->pid);
+	*pd = (struct page_dump){.d = d, .dt = dt, .pagemap = -1, .mem = -1, .pages = -1};
+	dt->pages = pd;
+	ret = open_proc(pd, "pagemap", &pd->pagemap);
+	return ret ? ret
+		   : page_images_create(d, IMG_PAGEMAP, dt->pid, dt->pages_id, &pd->map,
+					&pd->pages);
+}
+
+int page_dump_end(struct dump *d, struct dump_task *dt, int ret)
+{
+	struct page_dump *pd = dt->pages;
+	VmaEntry **guard;
+	int closed;
+
+	if (!pd)
+		return ret;
+	dt->pages = NULL;
+	use(pd, d);
+	if (!ret)
+		ret = flush_last(pd);
+	if (!ret)
+		ret = save_guards(pd);
+	closed = image_close(pd->map);
+	if (!ret)
+		ret = closed;
+	d->stats.pages_written += pd->at / PAGE;
+	vec_for_each (&pd->guards, guard)
+		free(*guard);
+	vec_free(&pd->guards);
+	vec_free(&pd->extents);
+	cleanup_close(&pd->pagemap);
+	cleanup_close(&pd->mem);
+	cleanup_close(&pd->pages);
+	free(pd);
+	return ret;
 }
 
 static int dump_task_pages(struct dump *d, struct dump_task *dt)
 {
-	struct page_dump pd = {.d = d, .dt = dt, .pagemap = -1, .mem = -1, .pages = -1};
-	int ret, closed;
+	area_vec areas = {0};
+	int ret = dt->pages ? 0 : page_dump_start(d, dt);
 
-	ret = open_proc(&pd, "pagemap", &pd.pagemap);
+	if (!ret && page_areas(dt, dt->n_ahead, &areas))
+		ret = fail(&d->run->err, -ENOMEM, "task %d: list its mappings", dt->pid);
 	if (!ret)
-		ret = page_images_create(d, IMG_PAGEMAP, dt->pid, dt->pages_id, &pd.map, &pd.pages);
-	if (!ret)
-		ret = dump_all(&pd);
-	if (!ret)
-		ret = flush_last(&pd);
-	closed = image_close(pd.map);
-	if (!ret)
-		ret = closed;
-	d->stats.pages_written += pd.at / PAGE;
-	vec_free(&pd.extents);
-	cleanup_close(&pd.pagemap);
-	cleanup_close(&pd.mem);
-	cleanup_close(&pd.pages);
-	return ret;
+		ret = page_dump_areas(d, dt->pages, areas.at, areas.n);
+	vec_free(&areas);
+	return page_dump_end(d, dt, ret);
 }
 
 static int dump_nth(void *context, size_t i)
@@ -341,7 +421,7 @@ int dump_pages(struct dump *d)
 	int ret;
 
 	vec_for_each (&d->cp->tasks, t)
-		if (dump_of(*t)->tracees.n)
+		if (dump_of(*t)->tracees.n && !dump_of(*t)->pages)
 			dump_of(*t)->pages_id = ++d->last_pages_id;
 	second.run = &second_run;
 	second.stats.pages_written = 0;

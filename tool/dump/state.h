@@ -29,6 +29,9 @@ struct dump_vma {
 
 #define N_NAMESPACES 8
 
+struct page_dump; /* pages.h */
+struct ahead;
+
 struct dump_task {
 	struct task *task;
 	pid_t pid;
@@ -39,8 +42,11 @@ struct dump_task {
 	VEC(struct tracee) tracees; /* [0] is the leader */
 	VEC(struct dump_vma) vmas;
 	uint64_t vdso_start, vdso_end;
-	uint32_t pages_id; /* of its pages image */
-	size_t n_fd_flags; /* descriptors whose flags are known */
+	uint32_t pages_id;	 /* of its pages image */
+	struct page_dump *pages; /* begun and not ended */
+	struct ahead *ahead;	 /* dumps pages while mappings are being read */
+	size_t n_ahead;		 /* of vmas: whose pages it has dumped */
+	size_t n_fd_flags;	 /* descriptors whose flags are known */
 	struct springboard springboard;
 	struct agent agent;
 };

@@ -81,6 +81,8 @@ int image_write(struct image_writer *w, const ProtobufCMessage *msg);
 int image_write_raw(struct image_writer *w, const void *data, size_t len);
 /* The descriptor, flushed, for large payloads written past the buffer; its position is the end. */
 int image_writer_fd(struct image_writer *w);
+/* Errors go to @err from now on. */
+void image_writer_error(struct image_writer *w, struct error *err);
 /* Flush, close, free; 0 or the first error that writing met. NULL is fine. */
 int image_close(struct image_writer *w);
 

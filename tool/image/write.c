@@ -174,6 +174,11 @@ int image_write(struct image_writer *w, const ProtobufCMessage *msg)
 	return 0;
 }
 
+void image_writer_error(struct image_writer *w, struct error *err)
+{
+	w->err = err;
+}
+
 int image_writer_fd(struct image_writer *w)
 {
 	int ret = w->status ?: flush(w);
