@@ -143,8 +143,27 @@ int plan_fill(struct plan *p, struct plan_slot *slot, uint64_t base, const store
 	return fill(p, slot, base, extents, true);
 }
 
-int plan_fill_unpopulated(struct plan *p, struct plan_slot *slot, uint64_t base,
-			  const stored_vec *extents)
+int plan_fill_file(struct plan *p, struct plan_slot *slot, enum image_id maps, uint32_t id,
+		   uint64_t size, struct operand fd, bool populate)
 {
-	return fill(p, slot, base, extents, false);
+	uint64_t at = plan_scratch(p), len = (size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+	stored_vec extents = {0};
+	char name[64];
+	int ret = pagemap_load(p->run, &p->chain, maps, id, true, &extents);
+
+	if (!ret && extents.n &&
+	    extents.at[extents.n - 1].start + extents.at[extents.n - 1].len > len) {
+		image_name(maps, id, name, sizeof(name));
+		ret = fail_text(&p->run->err, -EBADMSG,
+				"image %s: contents beyond the %lu bytes of the file", name, size);
+	}
+	if (!ret && extents.n) {
+		plan_call_expect(p, slot, "map it at %#lx", at, __NR_mmap, at, imm(at), imm(len),
+				 imm(PROT_READ | PROT_WRITE), imm(MAP_SHARED | MAP_FIXED_NOREPLACE),
+				 fd, imm(0));
+		ret = fill(p, slot, at, &extents, populate);
+		plan_call(p, slot, "unmap %#lx", at, __NR_munmap, imm(at), imm(len));
+	}
+	vec_free(&extents);
+	return ret;
 }

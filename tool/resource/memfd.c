@@ -211,33 +211,6 @@ uint64_t memfd_size(const struct file *f)
 	return m ? m->msg->size : 0;
 }
 
-/* Contents go through a mapping in the hole. */
-static int fill(struct plan *p, struct plan_slot *slot, const MemfdInodeEntry *e, struct operand fd)
-{
-	uint64_t at = plan_scratch(p), len = (e->size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
-	stored_vec extents = {0};
-	int ret = pagemap_load(p->run, &p->chain, IMG_SHMEM_PAGEMAP, e->shmid, true, &extents);
-
-	if (!ret && extents.n) {
-		struct stored *last = &extents.at[extents.n - 1];
-
-		if (last->start + last->len > len)
-			ret = fail_text(&p->run->err, -EBADMSG,
-					"image pagemap-shmem-%u.img: contents beyond the end of "
-					"memfd %s",
-					e->shmid, e->name);
-	}
-	if (!ret && extents.n) {
-		plan_call_expect(p, slot, "map memfd %ld", e->inode_id, __NR_mmap, at, imm(at),
-				 imm(len), imm(PROT_READ | PROT_WRITE),
-				 imm(MAP_SHARED | MAP_FIXED_NOREPLACE), fd, imm(0));
-		ret = plan_fill(p, slot, at, &extents);
-		plan_call(p, slot, "unmap memfd %ld", e->inode_id, __NR_munmap, imm(at), imm(len));
-	}
-	vec_free(&extents);
-	return ret;
-}
-
 static int make(struct plan *p, struct plan_slot *slot, struct memfd *m, struct operand *ret_fd)
 {
 	const MemfdInodeEntry *e = m->msg;
@@ -263,7 +236,7 @@ static int make(struct plan *p, struct plan_slot *slot, struct memfd *m, struct 
 	if (e->uid || e->gid)
 		plan_call(p, slot, "owner", e->uid, __NR_fchown, fd, imm(e->uid), imm(e->gid));
 	*ret_fd = fd;
-	return fill(p, slot, e, fd);
+	return plan_fill_file(p, slot, IMG_SHMEM_PAGEMAP, e->shmid, e->size, fd, true);
 }
 
 static int open_memfd(struct plan *p, struct plan_slot *slot, struct file *f,

@@ -166,31 +166,6 @@ uint64_t secretmem_size(const struct file *f)
 	return e ? e->size : 0;
 }
 
-static int fill(struct plan *p, struct plan_slot *slot, const MemfdSecretInodeEntry *e,
-		struct operand fd)
-{
-	uint64_t at = plan_scratch(p), len = (e->size + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
-	stored_vec extents = {0};
-	int ret = pagemap_load(p->run, &p->chain, IMG_SECRETMEM_PAGEMAP, e->inode_id, true,
-			       &extents);
-
-	if (!ret && extents.n &&
-	    extents.at[extents.n - 1].start + extents.at[extents.n - 1].len > len)
-		ret = fail_text(&p->run->err, -EBADMSG,
-				"image pagemap-secretmem-%u.img: contents beyond the end",
-				e->inode_id);
-	if (!ret && extents.n) {
-		plan_call_expect(p, slot, "map secret memory %ld", e->inode_id, __NR_mmap, at,
-				 imm(at), imm(len), imm(PROT_READ | PROT_WRITE),
-				 imm(MAP_SHARED | MAP_FIXED_NOREPLACE), fd, imm(0));
-		ret = plan_fill_unpopulated(p, slot, at, &extents);
-		plan_call(p, slot, "unmap secret memory %ld", e->inode_id, __NR_munmap, imm(at),
-			  imm(len));
-	}
-	vec_free(&extents);
-	return ret;
-}
-
 static int open_secretmem(struct plan *p, struct plan_slot *slot, struct file *f,
 			  struct operand *ret_fd)
 {
@@ -215,7 +190,8 @@ static int open_secretmem(struct plan *p, struct plan_slot *slot, struct file *f
 		plan_call(p, slot, "owner", inode->uid, __NR_fchown, *ret_fd, imm(inode->uid),
 			  imm(inode->gid));
 	plan_fown(p, slot, *ret_fd, e->fown);
-	return fill(p, slot, inode, *ret_fd);
+	return plan_fill_file(p, slot, IMG_SECRETMEM_PAGEMAP, inode->inode_id, inode->size, *ret_fd,
+			      false);
 }
 
 static void forget_secretmem(struct file *f)
