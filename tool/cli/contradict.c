@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/parse.h"
+#include "lib/outside.h"
 
 static int check_command(const struct parsed *p, struct error *err)
 {
@@ -56,6 +57,8 @@ int parsed_check(const struct options *opt, const struct parsed *p, struct error
 		r = check_exec(opt, p, err);
 	if (!r)
 		r = check_operands(opt, p, err);
+	if (!r)
+		r = outside_check(opt, err);
 	if (r)
 		return r;
 	if (bit & CMD_DUMPS && !opt->tree)

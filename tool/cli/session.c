@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/outside.h"
 
 static int open_dir(struct run *run, const char *path, const char *what, const char *option,
 		    int *ret)
@@ -109,6 +110,10 @@ int session_open(struct run *run, const struct parsed *p)
 		fail(&run->err, -errno, "--status-fd %d", opt->status_fd);
 		return fail_hint(&run->err, "open the descriptor before stasis is started");
 	}
+	/* Before a folder gets the number of a descriptor that is not open. */
+	r = outside_open(opt, command->bit & CMD_RESTORES, &run->err, &run->outsides);
+	if (r)
+		return r;
 	if (!opt->images_dir) {
 		opt->images_dir = strdup(".");
 		if (!opt->images_dir)
@@ -141,6 +146,8 @@ void session_close(struct run *run)
 	if (run->log.fd > STDERR_FILENO)
 		close(run->log.fd);
 	run->log.fd = -1;
+	outside_free(run->outsides);
+	run->outsides = NULL;
 	for (i = 0; i < sizeof(fds) / sizeof(*fds); i++) {
 		if (*fds[i] >= 0)
 			close(*fds[i]);

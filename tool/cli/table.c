@@ -165,13 +165,20 @@ const struct option_row option_rows[] = {
 
 	/* --- outside resources --- */
 	{"external", 0, OPT_LIST, NEEDS("RESOURCE"), .group = GROUP_EXTERNAL, .on = CMD_BOTH,
-	 AT(external), LATER,
-	 .help = "A resource that lies outside the checkpoint: type[id]:value, type being file, "
-		 "tty, unix, mnt, dev, net, pid."},
+	 .acts = CMD_DUMPS, AT(external),
+	 .help = "A file or a terminal that is left out of the checkpoint, as what it is and what is "
+		 "in it belongs to others; at restore --inherit-fd brings one. "
+		 "file[MNT_ID:INODE]: the mount as /proc/PID/fdinfo/N has it, the inode's number; "
+		 "tty[RDEV:DEV]: st_rdev and st_dev of stat(2). All numbers are hexadecimal. Other "
+		 "resources of criu's (mnt, dev, unix, net, pid, veth, macvlan) are not supported yet. "
+		 "May be given several times."},
 	{"inherit-fd", 0, OPT_LIST, NEEDS("fd[N]:RESOURCE"), .group = GROUP_EXTERNAL,
-	 .on = CMD_RESTORES, AT(inherit_fd), LATER,
-	 .help = "Use descriptor N of stasis for RESOURCE: a path, or tty[...], pipe[...], "
-		 "socket[...], file[...] as dumped."},
+	 .on = CMD_RESTORES, AT(inherit_fd),
+	 .help = "Open descriptor N of stasis takes the place of RESOURCE in all tasks: pipe:[INODE] "
+		 "as /proc/PID/fd has shown it (each end of it is opened anew); tty[RDEV:DEV] and "
+		 "file[MNT_ID:INODE] as they were given to --external; /memfd:NAME; or the path of a "
+		 "file without its first slash. What is of no use is reported. May be given several "
+		 "times."},
 	{"ext-unix-sk", 'x', OPT_LIST, MAY_TAKE("INODES"), .group = GROUP_EXTERNAL, .on = CMD_BOTH,
 	 LATER, .help = "Allow UNIX sockets whose other end is outside."},
 	{"ext-mount-map", 'M', OPT_LIST, NEEDS("KEY:VALUE"), .group = GROUP_EXTERNAL,

@@ -9,6 +9,7 @@
 
 #include "dump/pages.h"
 #include "image/image.h"
+#include "lib/outside.h"
 #include "lib/scripts.h"
 #include "resource/checksum.h"
 #include "resource/sysv.h"
@@ -19,6 +20,17 @@ static uint32_t us_since(const struct timespec *t0)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (t.tv_sec - t0->tv_sec) * 1000000 + (t.tv_nsec - t0->tv_nsec) / 1000;
+}
+
+/* A number that was wrong would else be found out at restore. */
+static void report_unused(const struct run *run)
+{
+	size_t i;
+
+	for (i = 0; run->outsides && i < run->outsides->list.n; i++)
+		if (!run->outsides->list.at[i].used)
+			log_warn(&run->log, "--external %s is not used: the tasks have none such",
+				 run->outsides->list.at[i].name);
 }
 
 /* Everything but contents; what cannot be dumped is refused here, the tasks being only stopped. */
@@ -40,6 +52,8 @@ static int collect_all(struct dump *d)
 		if (!ret)
 			ret = run_check_time(d->run, "collecting");
 	}
+	if (!ret)
+		report_unused(d->run);
 	return ret;
 }
 

@@ -17,6 +17,7 @@
 
 #include "dump/state.h"
 #include "lib/cleanup.h"
+#include "lib/outside.h"
 #include "lib/parallel.h"
 
 struct node {
@@ -86,7 +87,24 @@ static int collect(struct dump *d, const struct fd_probe *p, struct file *f)
 			    "close it before the dump; stasis(8) lists what is supported");
 }
 
-static int new_file(struct dump *d, const struct fd_probe *p, struct file **ret)
+/* Is it one that --external leaves out? */
+static void probe_external(struct dump *d, struct fd_probe *p)
+{
+	const struct outside *o = NULL;
+	char name[OUTSIDE_NAME_MAX];
+	struct statx sx;
+
+	p->external = NULL;
+	if (!outside_has(d->run->outsides, "file[") ||
+	    statx(p->local, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) || !(sx.stx_mask & STATX_MNT_ID))
+		return;
+	outside_file_name(name, sx.stx_mnt_id, p->st.st_ino);
+	o = outside_find(d->run->outsides, name);
+	if (o)
+		p->external = o->name;
+}
+
+static int new_file(struct dump *d, struct fd_probe *p, struct file **ret)
 {
 	struct file *f = calloc(1, sizeof(*f));
 	int err;
@@ -96,6 +114,7 @@ static int new_file(struct dump *d, const struct fd_probe *p, struct file **ret)
 	f->id = ++d->collect.last_file_id;
 	f->holder_pid = p->pid;
 	f->holder_fd = p->fd;
+	probe_external(d, p);
 	err = collect(d, p, f);
 	if (!err && checkpoint_add_file(d->cp, f))
 		err = fail(&d->run->err, -ENOMEM, "task %d: keep a file", p->pid);

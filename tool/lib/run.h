@@ -14,6 +14,7 @@
 
 struct features;  /* kernel/features.h */
 struct checksums; /* resource/checksum.h */
+struct outsides;  /* lib/outside.h */
 
 struct run {
 	struct options opt;
@@ -24,6 +25,7 @@ struct run {
 	struct timespec start;	     /* CLOCK_MONOTONIC; --timeout counts from here */
 	struct features *features;   /* never NULL; filled as it is asked */
 	struct checksums *checksums; /* of files; NULL while none was asked for */
+	struct outsides *outsides;   /* --external, at restore --inherit-fd; NULL: none */
 };
 
 #endif

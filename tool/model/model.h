@@ -18,6 +18,7 @@
 #include "proto/stasis.pb-c.h" /* includes every generated header */
 
 struct resource;
+struct outside; /* lib/outside.h */
 
 /* An open file description. */
 struct file {
@@ -29,6 +30,7 @@ struct file {
 	void (*forget)(struct file *f); /* ... and how it is freed, or NULL */
 	pid_t holder_pid;		/* at dump: a task that has it, */
 	int holder_fd;			/* and its descriptor there; -1: none (mapped, cwd ...) */
+	struct outside *outside;	/* at restore: a descriptor of ours is it (--inherit-fd) */
 	bool in_table; /* at restore: some descriptor is it (set by kinds that ask) */
 	void *plan;    /* the planner's own while it runs */
 };

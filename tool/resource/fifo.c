@@ -9,6 +9,7 @@
 #include "lib/run.h"
 #include "plan/fds.h"
 #include "resource/collect.h"
+#include "resource/inherit.h"
 #include "resource/kinds.h"
 #include "resource/pipe.h"
 #include "resource/reg.h"
@@ -105,22 +106,30 @@ static int load_fifo(struct run *run, struct checkpoint *cp)
 static int open_fifo(struct plan *p, struct plan_slot *slot, struct file *f, struct operand *ret_fd)
 {
 	struct fifo *fifo = f->data;
+	uint32_t flags = fifo->path->msg->reg->flags;
 	struct operand both;
+	bool own = false;
 	int ret;
 
+	if (fifo->path->outside) {
+		ret = inherit_plan(p, slot, fifo->path, flags, INHERIT_SHARED, ret_fd, &own);
+		if (!ret && own)
+			plan_fown(p, slot, *ret_fd, fifo->path->msg->reg->fown);
+		return ret;
+	}
 	/* With both ends open nothing blocks, neither this open nor the write. */
 	ret = open_path(p, slot, fifo->path, O_RDWR | O_NONBLOCK, &both);
 	if (ret)
 		return ret;
 	both = plan_put_aside(p, slot, both);
-	ret = open_path(p, slot, fifo->path, fifo->path->msg->reg->flags, ret_fd);
+	ret = open_path(p, slot, fifo->path, flags, ret_fd);
 	if (ret)
 		return ret;
 	if (fifo->fills)
 		pipe_data_plan(p, slot, &fifo->data, false, both);
 	plan_close(p, slot, both);
 	plan_fown(p, slot, *ret_fd, fifo->path->msg->reg->fown);
-	plan_status_flags(p, slot, *ret_fd, fifo->path->msg->reg->flags);
+	plan_status_flags(p, slot, *ret_fd, flags);
 	return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "plan/fds.h"
 #include "plan/fill.h"
 #include "resource/collect.h"
+#include "resource/inherit.h"
 #include "resource/kinds.h"
 #include "resource/memfd.h"
 
@@ -189,6 +190,13 @@ static int link_files(struct run *run, struct checkpoint *cp, struct memfd **m, 
 	return 0;
 }
 
+static int identify_memfd(const struct file *f, char *buf, size_t size)
+{
+	const struct memfd *m = f->data;
+
+	return m ? snprintf(buf, size, PREFIX "%s", m->msg->name) : -1;
+}
+
 static int load_memfd(struct run *run, struct checkpoint *cp)
 {
 	struct memfd **m = NULL;
@@ -201,6 +209,7 @@ static int load_memfd(struct run *run, struct checkpoint *cp)
 		if (!m[i]->refs)
 			free_memfd(m[i]);
 	free(m);
+	inherit_match(run, cp, FD_TYPES__MEMFD);
 	return ret;
 }
 
@@ -244,9 +253,12 @@ static int open_memfd(struct plan *p, struct plan_slot *slot, struct file *f,
 {
 	const MemfdFileEntry *e = f->msg->memfd;
 	struct memfd *m = f->data;
+	bool own = true;
 	int ret;
 
-	if (m->first) {
+	if (f->outside) {
+		ret = inherit_plan(p, slot, f, e->flags, INHERIT_OWN, ret_fd, &own);
+	} else if (m->first) {
 		ret = plan_reopen(p, slot, m->first, e->flags, ret_fd);
 	} else {
 		m->first = f;
@@ -255,7 +267,7 @@ static int open_memfd(struct plan *p, struct plan_slot *slot, struct file *f,
 			plan_call(p, slot, "flags", e->flags, __NR_fcntl, *ret_fd, imm(F_SETFL),
 				  imm(e->flags & (O_APPEND | O_NONBLOCK)));
 	}
-	if (ret)
+	if (ret || !own)
 		return ret;
 	if (e->pos)
 		plan_call_expect(p, slot, "position %ld", e->pos, __NR_lseek, e->pos, *ret_fd,
@@ -292,6 +304,7 @@ const struct resource resource_memfd = {
 	.match = match_memfd,
 	.collect = collect_memfd,
 	.save = save_memfds,
+	.identity = identify_memfd,
 	.describe = describe_memfd,
 	.load = load_memfd,
 	.open = open_memfd,

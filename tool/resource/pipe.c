@@ -14,6 +14,7 @@
 #include "lib/run.h"
 #include "plan/fds.h"
 #include "resource/collect.h"
+#include "resource/inherit.h"
 #include "resource/kinds.h"
 #include "resource/pipe.h"
 
@@ -170,6 +171,11 @@ static int describe_pipe(const struct file *f, char *buf, size_t size)
 
 	return snprintf(buf, size, "pipe:[%u] %s", e->pipe_id,
 			(e->flags & O_ACCMODE) == O_RDONLY ? "reading" : "writing");
+}
+
+static int identify_pipe(const struct file *f, char *buf, size_t size)
+{
+	return snprintf(buf, size, "pipe:[%u]", f->msg->pipe->pipe_id);
 }
 
 /* --- restore --- */
@@ -333,6 +339,23 @@ static int link_pipes(struct run *run, struct by_id *v, size_t n, struct pipe_da
 	return 0;
 }
 
+/* What a pipe of somebody else's holds is theirs to say, even if it was for a task of the tree. */
+static void warn_of_contents(struct run *run, struct checkpoint *cp)
+{
+	struct file **f;
+
+	vec_for_each (&cp->files, f) {
+		const struct pipe *pipe = (*f)->data;
+
+		if ((*f)->msg->type == FD_TYPES__PIPE && (*f)->outside && pipe && pipe->data.len &&
+		    pipe->ends[0] == *f)
+			log_warn(&run->log,
+				 "pipe:[%u]: %u bytes that were in it are not put into what takes "
+				 "its place",
+				 pipe->id, pipe->data.len);
+	}
+}
+
 static int load_pipes(struct run *run, struct checkpoint *cp)
 {
 	struct pipe_data_list data = {0};
@@ -352,6 +375,8 @@ static int load_pipes(struct run *run, struct checkpoint *cp)
 		ret = link_pipes(run, v, n, &data);
 	pipe_data_free(&data);
 	free(v);
+	inherit_match(run, cp, FD_TYPES__PIPE);
+	warn_of_contents(run, cp);
 	return ret;
 }
 
@@ -388,8 +413,15 @@ static void make_pipe(struct plan *p, struct plan_slot *slot, struct pipe *pipe,
 static int open_pipe(struct plan *p, struct plan_slot *slot, struct file *f, struct operand *ret_fd)
 {
 	struct pipe *pipe = f->data;
+	bool own = true;
 
-	if (pipe->maker && f != pipe->ends[writes(f)]) {
+	if (f->outside) {
+		int ret = inherit_plan(p, slot, f, f->msg->pipe->flags, INHERIT_SHARED, ret_fd,
+				       &own);
+
+		if (ret || !own)
+			return ret;
+	} else if (pipe->maker && f != pipe->ends[writes(f)]) {
 		/* A further description of an end: by the link of one that is there. */
 		int ret = plan_reopen(p, slot, pipe->ends[0] ? pipe->ends[0] : pipe->ends[1],
 				      f->msg->pipe->flags, ret_fd);
@@ -423,6 +455,7 @@ const struct resource resource_pipe = {
 	.match = match_pipe,
 	.collect = collect_pipe,
 	.save = save_pipes,
+	.identity = identify_pipe,
 	.describe = describe_pipe,
 	.load = load_pipes,
 	.open = open_pipe,

@@ -9,9 +9,11 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "lib/outside.h"
 #include "plan/fds.h"
 #include "resource/collect.h"
 #include "resource/ghost.h"
+#include "resource/inherit.h"
 #include "resource/kinds.h"
 #include "resource/reg.h"
 #include "resource/validate.h"
@@ -33,6 +35,8 @@ static bool match_reg(const struct fd_probe *p)
 
 	if (p->link[0] != '/')
 		return false;
+	if (p->external)
+		return !S_ISFIFO(p->st.st_mode);
 	return S_ISREG(p->st.st_mode) || S_ISDIR(p->st.st_mode) || stateless_device(&p->st) ||
 	       (name_only && (p->flags & O_PATH));
 }
@@ -50,7 +54,7 @@ static char *name_of(const struct fd_probe *p)
 
 static int collect_reg(struct collect *c, const struct fd_probe *p, struct file *f)
 {
-	const bool there = probe_path_leads_there(p);
+	const bool there = !p->external && probe_path_leads_there(p);
 	RegFileEntry *e;
 
 	e = malloc(sizeof(*e));
@@ -62,11 +66,16 @@ static int collect_reg(struct collect *c, const struct fd_probe *p, struct file 
 	e->flags = p->flags;
 	e->pos = p->pos;
 	e->fown = collect_fown(p);
-	e->name = there ? strdup(p->link) : name_of(p);
+	e->name = p->external ? strdup(p->external) : there ? strdup(p->link) : name_of(p);
 	if (!e->fown || !e->name)
 		return fail(&c->run->err, -ENOMEM, "keep file %s", p->link);
 	e->has_mode = true;
 	e->mode = p->st.st_mode;
+	if (p->external) {
+		/* What is in it is not our business, so nothing is there to be compared. */
+		e->has_ext = e->ext = true;
+		return 0;
+	}
 	if (S_ISREG(p->st.st_mode)) {
 		e->has_size = true;
 		e->size = p->st.st_size;
@@ -90,10 +99,18 @@ static int describe_reg(const struct file *f, char *buf, size_t size)
 
 /* --- restore --- */
 
+static int identify_reg(const struct file *f, char *buf, size_t size)
+{
+	const RegFileEntry *e = f->msg->reg;
+
+	return snprintf(buf, size, "%s", e->name + (!e->ext && e->name[0] == '/'));
+}
+
 static int load_reg(struct run *run, struct checkpoint *cp)
 {
 	int ret = ghosts_load(run, cp);
 
+	inherit_match(run, cp, FD_TYPES__REG);
 	return ret ? ret : validation_start(run, cp);
 }
 
@@ -133,10 +150,21 @@ static int check_now(struct plan *p, const struct file *f)
 	return validation_check(p->run, f, &st);
 }
 
+/* What was external has no path. */
+static int no_substitute(struct plan *p, const struct file *f)
+{
+	fail_text(&p->run->err, -ENOENT, "%s was external at the dump, and nothing takes its place",
+		  f->msg->reg->name);
+	return fail_hint(&p->run->err, "open a file as descriptor N, and --inherit-fd 'fd[N]:%s'",
+			 f->msg->reg->name);
+}
+
 int reg_ready(struct plan *p, struct file *f)
 {
 	struct reg *r = f->data;
 
+	if (f->msg->reg->ext)
+		return no_substitute(p, f);
 	if (f->msg->reg->name[0] != '/') {
 		fail_text(&p->run->err, -EOPNOTSUPP, "file id %u: its path '%s' is not absolute",
 			  f->id, f->msg->reg->name);
@@ -183,8 +211,12 @@ static struct operand path_of(struct plan *p, struct file *f)
 int open_path(struct plan *p, struct plan_slot *slot, struct file *f, uint32_t flags,
 	      struct operand *ret_fd)
 {
-	int ret = reg_ready(p, f);
+	bool own;
+	int ret;
 
+	if (f->outside)
+		return inherit_plan(p, slot, f, flags, INHERIT_OWN, ret_fd, &own);
+	ret = reg_ready(p, f);
 	if (ret)
 		return ret;
 	*ret_fd = plan_open(p, slot, "open file id %ld", f->id, __NR_openat, imm(AT_FDCWD),
@@ -193,14 +225,25 @@ int open_path(struct plan *p, struct plan_slot *slot, struct file *f, uint32_t f
 	return 0;
 }
 
+static bool has_position(const struct file *f)
+{
+	return !f->outside || S_ISREG(f->outside->mode) || S_ISDIR(f->outside->mode);
+}
+
 static int open_reg(struct plan *p, struct plan_slot *slot, struct file *f, struct operand *ret_fd)
 {
 	const RegFileEntry *e = f->msg->reg;
-	int ret = open_path(p, slot, f, e->flags, ret_fd);
+	bool own = true;
+	int ret;
 
-	if (ret)
+	if (f->outside)
+		ret = inherit_plan(p, slot, f, e->flags, e->ext ? INHERIT_OWN : INHERIT_SHARED,
+				   ret_fd, &own);
+	else
+		ret = open_path(p, slot, f, e->flags, ret_fd);
+	if (ret || !own)
 		return ret;
-	if (e->pos && !(e->flags & O_PATH))
+	if (e->pos && !(e->flags & O_PATH) && has_position(f))
 		plan_call_expect(p, slot, "position %ld", e->pos, __NR_lseek, e->pos, *ret_fd,
 				 imm(e->pos), imm(SEEK_SET));
 	if (!(e->flags & O_PATH)) {
@@ -226,6 +269,7 @@ const struct resource resource_reg = {
 	.match = match_reg,
 	.collect = collect_reg,
 	.save = save_reg,
+	.identity = identify_reg,
 	.describe = describe_reg,
 	.load = load_reg,
 	.open = open_reg,

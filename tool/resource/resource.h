@@ -33,6 +33,7 @@ struct fd_probe {
 	const char *fdinfo; /* text of /proc/PID/fdinfo/N for kinds without a path, else "" */
 	uint32_t flags;	    /* open flags without O_CLOEXEC */
 	uint64_t pos;
+	const char *external; /* its name, if --external has it, else NULL */
 	/* Whether the link is a path that leads to this very file. */
 	enum { PATH_UNASKED, PATH_LEADS_THERE, PATH_LEADS_ELSEWHERE } path;
 };
@@ -63,6 +64,8 @@ struct resource {
 	 * @slot. Returns whether it emitted anything. May be NULL.
 	 */
 	int (*settle)(struct plan *p, struct plan_slot *slot, struct file *f, struct operand fd);
+	/* What --inherit-fd calls it, as snprintf(3); -1: it has no such name. May be NULL. */
+	int (*identity)(const struct file *f, char *buf, size_t size);
 	/* One line for people: "pipe:[77] 12 bytes". */
 	int (*describe)(const struct file *f, char *buf, size_t size);
 	void (*forget)(struct file *f);

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "lib/run.h"
+#include "resource/inherit.h"
 #include "resource/kinds.h"
 
 const struct resource *const resources[] = {
@@ -61,5 +62,6 @@ int resources_load(struct run *run, struct checkpoint *cp)
 		if (ret)
 			return ret;
 	}
+	inherit_report(run, cp);
 	return 0;
 }

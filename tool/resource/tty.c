@@ -14,13 +14,18 @@
 #include <unistd.h>
 
 #include "image/image.h"
+#include "lib/outside.h"
 #include "lib/run.h"
 #include "plan/fds.h"
 #include "resource/collect.h"
+#include "resource/inherit.h"
 #include "resource/kinds.h"
 
 #define UNIX98_SLAVE_FIRST 136
 #define UNIX98_SLAVE_LAST  143
+#define CTTY		   makedev(5, 0)
+#define CONSOLE		   makedev(5, 1)
+#define PTMX		   makedev(5, 2)
 
 /* The kernel's structure; the C library's is longer. */
 struct kernel_termios {
@@ -78,13 +83,26 @@ static WinsizeEntry *winsize_of(int fd)
 	return e;
 }
 
-static int fill_info(struct collect *c, const struct fd_probe *p, TtyInfoEntry *e, uint32_t id)
+static TtyType type_of(const struct fd_probe *p, bool external)
 {
-	bool pty = major(p->st.st_rdev) >= UNIX98_SLAVE_FIRST;
+	if (external)
+		return TTY_TYPE__EXT_TTY;
+	if (major(p->st.st_rdev) >= UNIX98_SLAVE_FIRST)
+		return TTY_TYPE__PTY;
+	if (p->st.st_rdev == CTTY)
+		return TTY_TYPE__CTTY;
+	return p->st.st_rdev == CONSOLE ? TTY_TYPE__CONSOLE : TTY_TYPE__VT;
+}
+
+static int fill_info(struct collect *c, const struct fd_probe *p, TtyInfoEntry *e, uint32_t id,
+		     bool external)
+{
+	bool pty;
 	int exclusive = 0, session = 0, group = 0;
 
 	e->id = id;
-	e->type = pty ? TTY_TYPE__PTY : major(p->st.st_rdev) == 5 ? TTY_TYPE__CTTY : TTY_TYPE__VT;
+	e->type = type_of(p, external);
+	pty = e->type == TTY_TYPE__PTY;
 	ioctl(p->local, TIOCGEXCL, &exclusive);
 	e->exclusive = exclusive;
 	/* Answered to members of its session only; elsewhere 0. */
@@ -112,20 +130,35 @@ static int fill_info(struct collect *c, const struct fd_probe *p, TtyInfoEntry *
 	return 0;
 }
 
+static int refuse_terminal(struct collect *c, const struct fd_probe *p, const char *name)
+{
+	char hint[300];
+
+	snprintf(hint, sizeof(hint),
+		 "for a job of a shell use --shell-job, here and at restore; to give it another at "
+		 "restore, --external '%s' here and --inherit-fd there; or start the program with "
+		 "its input and output in files",
+		 name);
+	return refuse_probe(c, p, "a terminal", hint);
+}
+
 static int collect_tty(struct collect *c, const struct fd_probe *p, struct file *f)
 {
+	char name[OUTSIDE_NAME_MAX];
 	TtyFileEntry *e;
 	TtyInfoEntry *info;
 	struct file *named;
 	struct inode *s;
-	bool is_new;
+	bool is_new, external;
 	int ret;
 
-	if (!c->run->opt.shell_job)
-		return refuse_probe(
-			c, p, "a terminal",
-			"for a job of a shell use --shell-job, here and at restore; or start "
-			"the program with its input and output in files");
+	outside_tty_name(name, p->st.st_rdev, p->st.st_dev);
+	external = outside_find(c->run->outsides, name);
+	if (!external && p->st.st_rdev == PTMX)
+		return refuse_probe(c, p, "the master of a pseudo terminal",
+				    "dump with criu, or only those who have its slave");
+	if (!external && !c->run->opt.shell_job)
+		return refuse_terminal(c, p, name);
 	e = malloc(sizeof(*e));
 	if (!e)
 		return fail(&c->run->err, -ENOMEM, "keep terminal %s", p->link);
@@ -137,11 +170,14 @@ static int collect_tty(struct collect *c, const struct fd_probe *p, struct file 
 	e->tty_info_id = minor(p->st.st_rdev) + 256 * (major(p->st.st_rdev) - UNIX98_SLAVE_FIRST);
 	if (!e->fown)
 		return fail(&c->run->err, -ENOMEM, "keep terminal %s", p->link);
-	ret = collect_second(c, &resource_reg, p, &named);
-	if (ret)
-		return ret;
-	e->has_regf_id = true;
-	e->regf_id = named->id;
+	/* Nobody opens an external one by its name. */
+	if (!external) {
+		ret = collect_second(c, &resource_reg, p, &named);
+		if (ret)
+			return ret;
+		e->has_regf_id = true;
+		e->regf_id = named->id;
+	}
 	s = collect_inode(c, p, IMG_COUNT, &is_new);
 	if (!s)
 		return fail(&c->run->err, -ENOMEM, "keep terminal %s", p->link);
@@ -152,7 +188,7 @@ static int collect_tty(struct collect *c, const struct fd_probe *p, struct file 
 		return fail(&c->run->err, -ENOMEM, "keep terminal %s", p->link);
 	tty_info_entry__init(info);
 	s->message = &info->base;
-	return fill_info(c, p, info, e->tty_info_id);
+	return fill_info(c, p, info, e->tty_info_id, external);
 }
 
 static int save_ttys(struct collect *c)
@@ -174,6 +210,16 @@ struct tty {
 	char path[64]; /* where it is opened now */
 };
 
+static int identify_tty(const struct file *f, char *buf, size_t size)
+{
+	const struct tty *t = f->data;
+
+	if (!t || !t->info || size < OUTSIDE_NAME_MAX)
+		return -1;
+	outside_tty_name(buf, t->info->rdev, t->info->dev);
+	return strlen(buf);
+}
+
 /* The caller's terminal. */
 static int own_terminal(char *buf, size_t size)
 {
@@ -185,10 +231,22 @@ static int own_terminal(char *buf, size_t size)
 	return -ENOTTY;
 }
 
-static int find_terminal(struct run *run, struct tty *t)
+static int find_terminal(struct run *run, const struct file *f)
 {
+	struct tty *t = f->data;
+	char name[OUTSIDE_NAME_MAX];
 	int ret;
 
+	if (f->outside)
+		return 0;
+	if (t->info->type == TTY_TYPE__EXT_TTY) {
+		identify_tty(f, name, sizeof(name));
+		fail_text(&run->err, -ENOENT,
+			  "%s was external at the dump, and nothing takes its place", name);
+		return fail_hint(&run->err,
+				 "open a terminal as descriptor N, and --inherit-fd 'fd[N]:%s'",
+				 name);
+	}
 	if (t->info->type == TTY_TYPE__CTTY) {
 		snprintf(t->path, sizeof(t->path), "/dev/tty");
 		return 0;
@@ -252,6 +310,7 @@ static int load_tty(struct run *run, struct checkpoint *cp)
 				return fail(&run->err, -ENOMEM, "terminals");
 		}
 	ret = load_infos(run, cp);
+	inherit_match(run, cp, FD_TYPES__TTY);
 	for (i = 0; i < cp->files.n && !ret; i++) {
 		struct tty *t = cp->files.at[i]->data;
 
@@ -262,7 +321,7 @@ static int load_tty(struct run *run, struct checkpoint *cp)
 					"image files.img: terminal %u is not in tty-info.img",
 					cp->files.at[i]->msg->tty->tty_info_id);
 		else
-			ret = find_terminal(run, t);
+			ret = find_terminal(run, cp->files.at[i]);
 	}
 	return ret;
 }
@@ -277,10 +336,9 @@ static void set_modes(struct plan *p, struct plan_slot *slot, const TermiosEntry
 		.c_lflag = e->c_lflag,
 		.c_line = e->c_line,
 	};
-	size_t i;
+	size_t len = e->n_c_cc * sizeof(*e->c_cc);
 
-	for (i = 0; i < e->n_c_cc && i < sizeof(k.c_cc); i++)
-		k.c_cc[i] = e->c_cc[i];
+	memcpy(k.c_cc, e->c_cc, len < sizeof(k.c_cc) ? len : sizeof(k.c_cc));
 	plan_call(p, slot, "terminal modes", 0, __NR_ioctl, fd, imm(TCSETS),
 		  plan_data(p, &k, sizeof(k)));
 }
@@ -289,7 +347,17 @@ static int open_tty(struct plan *p, struct plan_slot *slot, struct file *f, stru
 {
 	const TtyFileEntry *e = f->msg->tty;
 	const struct tty *t = f->data;
+	bool own;
+	int ret;
 
+	if (f->outside) {
+		ret = inherit_plan(p, slot, f, e->flags, INHERIT_SHARED, ret_fd, &own);
+		if (!ret && t->info->termios && isatty(f->outside->fd))
+			set_modes(p, slot, t->info->termios, *ret_fd);
+		if (!ret && own)
+			plan_fown(p, slot, *ret_fd, e->fown);
+		return ret;
+	}
 	*ret_fd = plan_open(p, slot, "terminal, file id %ld", f->id, __NR_openat, imm(AT_FDCWD),
 			    plan_string(p, t->path),
 			    imm((e->flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_CLOEXEC)) | O_NOCTTY |
@@ -317,6 +385,7 @@ const struct resource resource_tty = {
 	.match = match_tty,
 	.collect = collect_tty,
 	.save = save_ttys,
+	.identity = identify_tty,
 	.describe = describe_tty,
 	.load = load_tty,
 	.open = open_tty,

@@ -255,7 +255,7 @@ int validation_start(struct run *run, struct checkpoint *cp)
 		const RegFileEntry *e = (*f)->msg->type == FD_TYPES__REG ? (*f)->msg->reg : NULL;
 		const struct reg *r = (*f)->data;
 
-		if (ret || !e || (r && r->ghost))
+		if (ret || !e || (r && r->ghost) || (*f)->outside || e->ext)
 			continue;
 		without += e->size && !e->has_checksum;
 		ids += e->n_build_id && !by_build_id(run);
