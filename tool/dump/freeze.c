@@ -24,6 +24,9 @@
 #define PTRACE_O_SUSPEND_SECCOMP (1 << 21)
 #endif
 
+/* Private memory of which two threads free halves, in bytes; the gain begins about there. */
+#define LARGE (64ull << 20)
+
 static struct tracee *find_tracee(struct dump_task *dt, pid_t tid)
 {
 	struct tracee *t;
@@ -324,6 +327,18 @@ int dump_thaw(struct dump *d)
 	return d->run->err.code;
 }
 
+/*
+ * Freeing memory takes a dying task a quarter of the time that dumping it took. A second
+ * thread can do half of it: the two meet in the same page tables, where the one that comes
+ * later finds nothing, and overtakes the other while that one gives back what it gathered.
+ * Nothing depends on it: what is not done here is done when the task ends.
+ */
+static void help_free(const struct dump_task *dt)
+{
+	if (dt->dumped >= LARGE)
+		syscall(SYS_process_mrelease, dt->pidfd, 0);
+}
+
 int dump_kill(struct dump *d)
 {
 	size_t i;
@@ -337,6 +352,8 @@ int dump_kill(struct dump *d)
 		if (dt->tracees.n && kill(dt->pid, SIGKILL) && errno != ESRCH)
 			fail(&d->run->err, -errno, "task %d: kill it", dt->pid);
 	}
+	for (i = 0; i < d->cp->tasks.n; i++)
+		help_free(dump_of(d->cp->tasks.at[i]));
 	/* As their tracer we see each end before its parent does. */
 	for (i = d->cp->tasks.n; i-- > 0;) {
 		struct dump_task *dt = dump_of(d->cp->tasks.at[i]);

@@ -380,6 +380,7 @@ int page_dump_end(struct dump *d, struct dump_task *dt, int ret)
 	if (!ret)
 		ret = closed;
 	d->stats.pages_written += pd->at / PAGE;
+	dt->dumped = pd->at;
 	vec_for_each (&pd->guards, guard)
 		free(*guard);
 	vec_free(&pd->guards);

@@ -43,6 +43,7 @@ struct dump_task {
 	VEC(struct dump_vma) vmas;
 	uint64_t vdso_start, vdso_end;
 	uint32_t pages_id;	 /* of its pages image */
+	uint64_t dumped;	 /* bytes of its private memory */
 	struct page_dump *pages; /* begun and not ended */
 	struct ahead *ahead;	 /* dumps pages while mappings are being read */
 	size_t n_ahead;		 /* of vmas: whose pages it has dumped */
