@@ -27,7 +27,7 @@ vm-build: deps
 	$(VM) build
 
 lint-vm:
-	cd qemu && shellcheck -x vm host-fits selftest/run lib/*.sh guest/*.sh
+	cd qemu && shellcheck -x vm host-fits selftest/run lib/*.sh guest/*.sh ccache/gcc
 lint: lint-vm
 
 .PHONY: vm-test test-debug test-patches kernel-demo vm-build lint-vm

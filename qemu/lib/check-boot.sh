@@ -83,7 +83,11 @@ check_topic_tests() {
 	mkdir -p "$out/tests/$label"
 	test_guest "$label" "$image" check "$out/tests/$label" "$topic" "${programs[@]}" 2>/dev/null || rc=$?
 	[ "$rc" -ne 0 ] || python3 "$top/qemu/report.py" "$out/tests" "$label" >"$out/report" 2>&1 || rc=$?
-	tests=$(sed -n -E -e 's/^[^ :]*: ([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped.*/\1 pass, \2 FAIL, \3 skip/' -e 's/ 0 FAIL,//p' "$out/report" | tail -n 1)
+	tests=$(sed -n -E '/^[^ :]*: ([0-9]+) passed, ([0-9]+) failed, ([0-9]+) skipped.*/ {
+		s//\1 pass, \2 FAIL, \3 skip/
+		s/ 0 FAIL,//
+		p
+	}' "$out/report" | tail -n 1)
 	[ "$rc" -eq 0 ] || said+=${said:+$'\n'}$(grep '^FAILED' "$out/report" || printf 'the tests of %s could not be run\n' "$topic")
 }
 

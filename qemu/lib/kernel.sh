@@ -18,8 +18,8 @@ kernel_make() {
 
 	shift 2
 	mkdir -p "$cache/ccache"
-	# /usr/lib/ccache comes by PATH and not by CC=, so that a plain make in the same tree finds the same command lines.
-	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS PATH="/usr/lib/ccache:$PATH" \
+	# ccache comes by PATH and not by CC=, so that a plain make in the same tree finds the same command lines.
+	env -u MAKEFLAGS -u MAKELEVEL -u MFLAGS PATH="$top/qemu/ccache:/usr/lib/ccache:$PATH" \
 		CCACHE_DIR="$cache/ccache" CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE="${CCACHE_MAXSIZE:-8G}" \
 		KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 1970' KBUILD_BUILD_USER=stasis KBUILD_BUILD_HOST=stasis \
 		KCONFIG_NOTIMESTAMP=1 make -s -C "$dir" ARCH=x86_64 LOCALVERSION="-$release" -j"${JOBS:-$(nproc)}" "$@"
