@@ -126,7 +126,7 @@ static void dump_free(struct dump *d)
 	if (d->own_fds >= 0)
 		close(d->own_fds);
 	dump_files_free(&d->files);
-	vec_free(&d->locked);
+	dump_locks_free(d);
 	collect_free(&d->collect);
 	checkpoint_free(d->cp);
 }

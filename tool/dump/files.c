@@ -199,67 +199,75 @@ static int collect_fd(struct dump *d, struct dump_task *dt, struct fd_probe *p, 
 }
 
 /*
- * Our own copy of the descriptor tells most of it without a look into /proc. -EBADF without
- * a message: there is none of this number.
+ * Our own copy of the descriptor tells most of it without a look into /proc. -EBADF: there
+ * is none of this number.
  */
-static int probe_copy(struct dump *d, struct dump_task *dt, struct fd_probe *p)
+static int probe_copy(const struct dump_task *dt, struct fd_probe *p)
 {
 	off_t pos;
 	int flags;
 
 	p->local = syscall(SYS_pidfd_getfd, dt->pidfd, p->fd, 0);
-	if (p->local < 0 && errno == EBADF)
-		return -EBADF;
 	if (p->local < 0)
-		return fail(&d->run->err, -errno, "task %d: get descriptor %d", dt->pid, p->fd);
+		return -errno;
 	flags = fcntl(p->local, F_GETFL);
 	if (flags < 0 || fstat(p->local, &p->st))
-		return fail(&d->run->err, -errno, "task %d: stat descriptor %d", dt->pid, p->fd);
+		return errno == EBADF ? -EIO : -errno;
 	p->flags = flags;
 	pos = lseek(p->local, 0, SEEK_CUR);
 	p->pos = pos < 0 ? 0 : pos;
 	return 0;
 }
 
+/* A table while its descriptors are collected. */
+struct reading {
+	struct dump *d;
+	struct dump_task *dt;
+	struct fdtable *table;
+	size_t n;		 /* how many there are */
+	VEC(uint64_t) inodes;	 /* of the descriptors in the table */
+	struct fd_probe *probes; /* of large tables, see below */
+};
+
 /* The table gets a descriptor of which we have a copy. */
-static int add_probe(struct dump *d, struct dump_task *dt, struct fdtable *table,
-		     struct fd_probe *p)
+static int add_probe(struct reading *r, struct fd_probe *p)
 {
+	struct dump *d = r->d;
 	const struct node like = {p->st.st_dev, p->st.st_ino, p->pos, p->flags,
-				  dt->pid,	p->fd,	      NULL};
+				  p->pid,	p->fd,	      NULL};
 	struct node *n = find_node(&d->files.by_description, &like, by_description);
 	struct fd entry = {};
 	int ret = 0;
 
-	if (!n)
-		return fail(&d->run->err, -ENOMEM, "task %d: keep descriptor %d", dt->pid, p->fd);
+	if (!n || vec_push(&r->inodes, p->st.st_ino))
+		return fail(&d->run->err, -ENOMEM, "task %d: keep descriptor %d", p->pid, p->fd);
 	if (!n->file)
-		ret = collect_fd(d, dt, p, &n->file);
-	if (!ret)
-		ret = dump_locks(d, dt, p, n->file);
+		ret = collect_fd(d, r->dt, p, &n->file);
 	if (ret)
 		return ret;
 	entry.file = n->file;
 	entry.msg = malloc(sizeof(*entry.msg));
 	if (!entry.msg)
-		return fail(&d->run->err, -ENOMEM, "task %d: keep descriptor %d", dt->pid, p->fd);
+		return fail(&d->run->err, -ENOMEM, "task %d: keep descriptor %d", p->pid, p->fd);
 	fdinfo_entry__init(entry.msg);
 	entry.msg->id = n->file->id;
 	entry.msg->type = n->file->msg->type;
 	entry.msg->fd = p->fd;
 	n->file->n_uses++;
-	table->fds.at[table->fds.n++] = entry; /* reserved by the caller */
+	r->table->fds.at[r->table->fds.n++] = entry; /* reserved by add_fds() */
 	return 0;
 }
 
-/* -EBADF: as probe_copy(). */
-static int add_fd(struct dump *d, struct dump_task *dt, struct fdtable *table, int fd)
+/* -EBADF without a message: there is none of this number. */
+static int add_fd(struct reading *r, int fd)
 {
-	struct fd_probe p = {.pid = dt->pid, .fd = fd, .local = -1};
-	int ret = probe_copy(d, dt, &p);
+	struct fd_probe p = {.pid = r->dt->pid, .fd = fd, .local = -1};
+	int ret = probe_copy(r->dt, &p);
 
 	if (!ret)
-		ret = add_probe(d, dt, table, &p);
+		ret = add_probe(r, &p);
+	else if (ret != -EBADF)
+		fail(&r->d->run->err, ret, "task %d: get descriptor %d", p.pid, fd);
 	if (p.local >= 0)
 		close(p.local);
 	return ret;
@@ -316,116 +324,145 @@ int dump_fd_flags(struct dump *d, struct dump_task *dt)
 }
 
 /* Numbers from @from on, out of the folder: for tables with large gaps. */
-static int add_listed(struct dump *d, struct dump_task *dt, struct fdtable *table, int from)
+static int add_listed(struct reading *r, int from)
 {
+	const struct dump_task *dt = r->dt;
+	struct error *err = &r->d->run->err;
 	_cleanup_(cleanup_ints) proc_ints fds = {};
 	size_t i;
 	int ret = proc_dir_numbers(dt->procfd, "fd", &fds);
 
 	if (ret)
-		return fail(&d->run->err, ret, "task %d: list its descriptors", dt->pid);
+		return fail(err, ret, "task %d: list its descriptors", dt->pid);
 	qsort(fds.at, fds.n, sizeof(*fds.at), by_number);
-	if (vec_reserve(&table->fds, fds.n))
-		return fail(&d->run->err, -ENOMEM, "task %d: keep its descriptors", dt->pid);
+	if (vec_reserve(&r->table->fds, fds.n))
+		return fail(err, -ENOMEM, "task %d: keep its descriptors", dt->pid);
 	for (i = 0; !ret && i < fds.n; i++) {
 		if (fds.at[i] < from)
 			continue;
-		ret = add_fd(d, dt, table, fds.at[i]);
+		ret = add_fd(r, fds.at[i]);
 		if (ret == -EBADF)
-			ret = fail(&d->run->err, ret, "task %d: get descriptor %d", dt->pid,
-				   fds.at[i]);
+			ret = fail(err, ret, "task %d: get descriptor %d", dt->pid, fds.at[i]);
 	}
 	return ret;
 }
 
 /*
- * Large tables: what every descriptor is asked goes by two threads, a piece of the table
+ * Large tables: what every descriptor is asked goes by two threads, some pieces of the table
  * ahead of what makes files of it.
  */
-#define AHEAD 128
+#define PIECE  64
+#define PIECES 4
 
-struct ahead {
-	struct dump *d;
-	struct dump_task *dt;
-	int first;
-	struct fd_probe *probes;
-};
-
-/* What fails here is done again, by add_fd(), which says what it was. */
-static int probe_nth(void *context, size_t i)
+static struct fd_probe *piece(const struct reading *r, size_t i)
 {
-	struct ahead *a = context;
-	struct fd_probe *p = &a->probes[i];
-
-	p->pid = a->dt->pid;
-	p->fd = a->first + i;
-	p->local = -1;
-	p->link[0] = 0;
-	p->path = PATH_UNASKED;
-	if (probe_copy(a->d, a->dt, p) || read_name(a->d, p))
-		p->link[0] = 0;
-	else if (p->link[0] == '/')
-		p->path = probe_path_leads_there(p) ? PATH_LEADS_THERE : PATH_LEADS_ELSEWHERE;
-	return 0;
+	return &r->probes[i % PIECES * PIECE];
 }
 
-static int add_ahead(struct dump *d, struct dump_task *dt, struct fdtable *table, int first,
-		     struct fd_probe *probes)
+/* What fails here is done again, by add_fd(), which says what it was. */
+static void probe_piece(void *context, size_t i)
 {
-	struct run runs[2] = {*d->run, *d->run}; /* whose errors nobody reads */
-	struct dump dumps[2] = {*d, *d};
-	struct ahead mine = {&dumps[0], dt, first, probes}, theirs = {&dumps[1], dt, first, probes};
-	int i, got, ret = 0;
+	const struct reading *r = context;
+	struct fd_probe *p = piece(r, i);
 
-	dumps[0].run = &runs[0];
-	dumps[1].run = &runs[1];
-	parallel_for(AHEAD, probe_nth, &mine, &theirs);
-	for (i = 0; i < AHEAD; i++) {
-		if (!ret && probes[i].link[0]) {
-			ret = add_probe(d, dt, table, &probes[i]);
-		} else if (!ret) {
-			got = add_fd(d, dt, table, first + i);
-			ret = got == -EBADF ? 0 : got;
-		}
-		if (probes[i].local >= 0)
-			close(probes[i].local);
+	for (int fd = i * PIECE; fd < (int)(i + 1) * PIECE; fd++, p++) {
+		p->pid = r->dt->pid;
+		p->fd = fd;
+		p->link[0] = 0;
+		p->path = PATH_UNASKED;
+		if (probe_copy(r->dt, p) || read_name(r->d, p))
+			p->link[0] = 0;
+		else if (p->link[0] == '/')
+			p->path = probe_path_leads_there(p) ? PATH_LEADS_THERE
+							    : PATH_LEADS_ELSEWHERE;
 	}
-	return ret;
+}
+
+static void drop_piece(void *context, size_t i)
+{
+	struct fd_probe *p = piece(context, i);
+
+	for (; p < piece(context, i) + PIECE; p++)
+		if (p->local >= 0)
+			close(p->local);
+}
+
+/* 1: that were all. */
+static int add_piece(void *context, size_t i)
+{
+	struct reading *r = context;
+	struct fd_probe *p = piece(r, i);
+	int ret = 0;
+
+	for (; ret >= 0 && p < piece(r, i) + PIECE; p++) {
+		ret = p->link[0] ? add_probe(r, p) : add_fd(r, p->fd);
+		if (ret == -EBADF)
+			ret = 0;
+	}
+	drop_piece(r, i);
+	return ret ? ret : r->table->fds.n >= r->n;
+}
+
+static int add_pieces(struct reading *r, size_t n)
+{
+	_cleanup_free_ struct fd_probe *probes = calloc(PIECES * PIECE, sizeof(*probes));
+	int ret = -ENOMEM;
+
+	r->probes = probes;
+	if (probes)
+		ret = parallel_in_order(n, PIECES, probe_piece, add_piece, drop_piece, r);
+	if (ret == -ENOMEM && !r->d->run->err.code)
+		fail(&r->d->run->err, ret, "task %d: keep its descriptors", r->dt->pid);
+	return ret < 0 ? ret : 0;
 }
 
 /*
  * The size of /proc/PID/fd is how many there are (6.2). Trying the numbers one by one is
  * cheaper than listing the folder, for which the kernel makes an inode of each.
  */
-static int add_fds(struct dump *d, struct dump_task *dt, struct fdtable *table)
+static int add_fds(struct reading *r)
 {
-	_cleanup_free_ struct fd_probe *probes = NULL;
-	size_t room, n;
+	struct dump_task *dt = r->dt;
+	size_t room;
 	struct stat st;
-	int fd = 0, ret;
+	int fd = 0, ret = 0;
 
 	if (fstatat(dt->procfd, "fd", &st, 0))
-		return fail(&d->run->err, -errno, "task %d: count its descriptors", dt->pid);
-	n = st.st_size;
-	if (n >= 4 * AHEAD)
-		probes = calloc(AHEAD, sizeof(*probes));
+		return fail(&r->d->run->err, -errno, "task %d: count its descriptors", dt->pid);
+	r->n = st.st_size;
+	dump_locks_expect(r->d, r->n + r->d->cp->tasks.n);
 	/* The last piece may hold more than were counted. */
-	if (vec_reserve(&table->fds, n + AHEAD))
-		return fail(&d->run->err, -ENOMEM, "task %d: keep its descriptors", dt->pid);
-	room = 2 * n + 64;
-	while (table->fds.n < n && (size_t)fd < room) {
-		ret = probes ? add_ahead(d, dt, table, fd, probes) : add_fd(d, dt, table, fd);
-		if (ret && ret != -EBADF)
-			return ret;
-		fd += probes ? AHEAD : 1;
+	if (vec_reserve(&r->table->fds, r->n + PIECE))
+		return fail(&r->d->run->err, -ENOMEM, "task %d: keep its descriptors", dt->pid);
+	room = 2 * r->n + PIECE;
+	if (r->n >= PIECES * PIECE) {
+		ret = add_pieces(r, room / PIECE);
+		fd = room / PIECE * PIECE;
 	}
-	return table->fds.n < n ? add_listed(d, dt, table, fd) : 0;
+	while (!ret && r->table->fds.n < r->n && (size_t)fd < room) {
+		ret = add_fd(r, fd++);
+		if (ret == -EBADF)
+			ret = 0;
+	}
+	return !ret && r->table->fds.n < r->n ? add_listed(r, fd) : ret;
+}
+
+static int add_locks(struct reading *r)
+{
+	const struct fd *at = r->table->fds.at;
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < r->table->fds.n; i++)
+		ret = dump_locks(r->d, r->dt, at[i].msg->fd, r->inodes.at[i], at[i].file);
+	return ret;
 }
 
 int dump_fds(struct dump *d, struct dump_task *dt)
 {
 	uint32_t id = task_core(dt->task)->ids->files_id;
+	struct reading r = {.d = d, .dt = dt};
 	struct fdtable *table, **known;
+	int ret;
 
 	vec_for_each (&d->cp->fdtables, known) {
 		if ((*known)->id == id) {
@@ -440,8 +477,12 @@ int dump_fds(struct dump *d, struct dump_task *dt)
 	}
 	table->id = id;
 	table->asked_of = dt->task;
-	dt->task->fdtable = table;
-	return add_fds(d, dt, table);
+	dt->task->fdtable = r.table = table;
+	ret = add_fds(&r);
+	if (!ret)
+		ret = add_locks(&r);
+	vec_free(&r.inodes);
+	return ret;
 }
 
 /* The file of a path below /proc/PID; @like has its identity. */

@@ -3,6 +3,7 @@
 #ifndef STASIS_DUMP_STATE_H
 #define STASIS_DUMP_STATE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -85,6 +86,9 @@ struct dump {
 	size_t n_asked_for_locks;	/* descriptors, one by one (locks.c) */
 	VEC(struct locked_file) locked; /* then: files with locks, on the whole system */
 	bool lock_list_incomplete;
+	bool lock_list_begun, lock_list_there; /* the latter atomic */
+	bool lock_lister_runs;
+	pthread_t lock_lister;
 };
 
 static inline struct dump_task *dump_of(const struct task *t)
@@ -122,8 +126,11 @@ const struct stub_op *dump_ask_fd_flags(struct dump_task *dt, struct program *p,
 void dump_answer_fd_flags(struct dump_task *dt, const struct stub_op *first, size_t from,
 			  size_t to);
 int dump_fd_flags(struct dump *d, struct dump_task *dt);
-/* File locks that show at this descriptor. (locks.c) */
-int dump_locks(struct dump *d, struct dump_task *dt, const struct fd_probe *p, struct file *f);
+/* File locks that show at a descriptor; @ino is its file's. (locks.c) */
+int dump_locks(struct dump *d, struct dump_task *dt, int fd, uint64_t ino, struct file *f);
+/* So many descriptors are to come. */
+void dump_locks_expect(struct dump *d, size_t n);
+void dump_locks_free(struct dump *d);
 /*
  * The entry for a file that is mapped or named by a path of /proc/PID, found
  * or made. @path is relative to dt->procfd ("exe", "cwd").

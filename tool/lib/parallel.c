@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib/parallel.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <stdlib.h>
+
+#include "lib/cleanup.h"
 
 /* Fewer are done before a thread has started. */
 #define ENOUGH 8
@@ -50,4 +54,97 @@ int parallel_for(size_t n, int (*f)(void *context, size_t i), void *mine, void *
 	if (helped)
 		pthread_join(helper, NULL);
 	return w.error;
+}
+
+/* --- in order -------------------------------------------------------------- */
+
+struct line {
+	size_t n, depth;
+	size_t next; /* to be made */
+	size_t used;
+	bool ends;
+	bool *made; /* of the @depth things behind the used ones */
+	void (*make)(void *context, size_t i);
+	void *context;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+};
+
+/* Called with the lock, which it lets go of meanwhile. False: there is nothing to make now. */
+static bool make_next(struct line *l)
+{
+	size_t i = l->next;
+
+	if (l->ends || i >= l->n || i >= l->used + l->depth)
+		return false;
+	l->next++;
+	pthread_mutex_unlock(&l->lock);
+	l->make(l->context, i);
+	pthread_mutex_lock(&l->lock);
+	l->made[i % l->depth] = true;
+	pthread_cond_broadcast(&l->changed);
+	return true;
+}
+
+static void *help_in_order(void *arg)
+{
+	struct line *l = arg;
+
+	pthread_mutex_lock(&l->lock);
+	while (!l->ends && l->next < l->n)
+		if (!make_next(l))
+			pthread_cond_wait(&l->changed, &l->lock);
+	pthread_mutex_unlock(&l->lock);
+	return NULL;
+}
+
+static void wait_until_made(struct line *l, size_t i)
+{
+	pthread_mutex_lock(&l->lock);
+	while (!l->made[i % l->depth])
+		if (!make_next(l))
+			pthread_cond_wait(&l->changed, &l->lock);
+	l->made[i % l->depth] = false;
+	pthread_mutex_unlock(&l->lock);
+}
+
+static void tell(struct line *l, size_t used, bool ends)
+{
+	pthread_mutex_lock(&l->lock);
+	l->used = used;
+	l->ends = ends;
+	pthread_cond_broadcast(&l->changed);
+	pthread_mutex_unlock(&l->lock);
+}
+
+int parallel_in_order(size_t n, size_t depth, void (*make)(void *context, size_t i),
+		      int (*use)(void *context, size_t i), void (*drop)(void *context, size_t i),
+		      void *context)
+{
+	_cleanup_free_ bool *made = calloc(depth, sizeof(*made));
+	struct line l = {.n = n,
+			 .depth = depth,
+			 .made = made,
+			 .make = make,
+			 .context = context,
+			 .lock = PTHREAD_MUTEX_INITIALIZER,
+			 .changed = PTHREAD_COND_INITIALIZER};
+	pthread_t helper;
+	bool helped;
+	int ret = 0;
+
+	if (!made)
+		return -ENOMEM;
+	helped = !pthread_create(&helper, NULL, help_in_order, &l);
+	while (!ret && l.used < n) {
+		wait_until_made(&l, l.used);
+		ret = use(context, l.used);
+		tell(&l, l.used + 1, false);
+	}
+	tell(&l, l.used, true);
+	if (helped)
+		pthread_join(helper, NULL);
+	for (; l.used < l.next; l.used++)
+		drop(context, l.used);
+	return ret;
 }

@@ -12,4 +12,14 @@
  */
 int parallel_for(size_t n, int (*f)(void *context, size_t i), void *mine, void *theirs);
 
+/*
+ * Things that are made by two threads and used in their order by one: make(context, i) here
+ * and in a helper, up to @depth things ahead of use(context, i), which is called here only.
+ * i and i + @depth are never there at once. Ends at @n or with the first result of use()
+ * that is not 0, which is returned; what was made by then for nothing goes to drop().
+ */
+int parallel_in_order(size_t n, size_t depth, void (*make)(void *context, size_t i),
+		      int (*use)(void *context, size_t i), void (*drop)(void *context, size_t i),
+		      void *context);
+
 #endif
