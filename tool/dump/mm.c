@@ -242,6 +242,8 @@ static int add_vma(const struct smaps_vma *v, void *arg)
 	} else {
 		ret = map_file(w, v, e, &dv, &vma.file);
 	}
+	/* Nothing but pages of the task: no need to look at each. */
+	dv.whole |= dv.private_anon && v->anonymous == v->end - v->start;
 	/* Owned by the list even on failure: freed with the checkpoint. */
 	w->mm->vmas.at[w->mm->vmas.n++] = vma;
 	w->dt->vmas.at[w->dt->vmas.n++] = dv;

@@ -308,6 +308,12 @@ static bool scanned_apart(const struct page_area *a)
 	return a->dumped && (a->flags & PAGES_LAZY) && a->end - a->start >= APART;
 }
 
+/* What the page tables show in areas [first, end). */
+static int scan_areas(struct page_dump *pd, size_t first, size_t end)
+{
+	return first < end ? dump_range(pd, pd->areas[first].start, pd->areas[end - 1].end) : 0;
+}
+
 int page_areas(const struct dump_task *dt, size_t first, area_vec *areas)
 {
 	const struct mm *mm = dt->task->mm;
@@ -345,8 +351,7 @@ static void use(struct page_dump *pd, struct dump *d)
 
 int page_dump_areas(struct dump *d, struct page_dump *pd, const struct page_area *areas, size_t n)
 {
-	uint64_t start = n ? areas[0].start : 0;
-	size_t i;
+	size_t i, first = 0;
 	int ret = 0;
 
 	use(pd, d);
@@ -356,17 +361,19 @@ int page_dump_areas(struct dump *d, struct page_dump *pd, const struct page_area
 	for (i = 0; !ret && i < n; i++) {
 		if (!areas[i].whole && !scanned_apart(&areas[i]))
 			continue;
-		ret = dump_range(pd, start, areas[i].start);
+		ret = scan_areas(pd, first, i);
 		/* The vDSO is shared with the kernel in the page tables, yet belongs to the
 		 * checkpoint. */
 		if (!ret && areas[i].whole)
 			ret = add_extent(pd, &areas[i], areas[i].start, areas[i].end);
 		else if (!ret)
 			ret = dump_anonymous(pd, areas[i].start, areas[i].end);
-		start = areas[i].end;
+		if (!ret && pd->extents.n >= REGIONS)
+			ret = move(pd);
+		first = i + 1;
 	}
-	if (!ret && n && areas[n - 1].end > start)
-		ret = dump_range(pd, start, areas[n - 1].end);
+	if (!ret)
+		ret = scan_areas(pd, first, n);
 	return ret ? ret : move(pd);
 }
 

@@ -25,7 +25,7 @@ struct dump_vma {
 	uint64_t dev, ino; /* of the mapped file, 0 for anonymous */
 	bool private_anon; /* may hold anonymous pages that belong to the task */
 	bool secret;	   /* memfd_secret: only the task itself can read it */
-	bool whole;	   /* dumped whole, whatever the page tables say (vDSO) */
+	bool whole;	   /* dumped whole, whatever the page tables say: all there, or the vDSO */
 };
 
 #define N_NAMESPACES 8

@@ -103,6 +103,10 @@ static int line_done(struct walk *w, char *line)
 		w->vma.page_size = strtoull(line + 15, NULL, 10) * 1024;
 		return 0;
 	}
+	if (line[0] == 'A' && !strncmp(line, "Anonymous:", 10)) {
+		w->vma.anonymous = strtoull(line + 10, NULL, 10) * 1024;
+		return 0;
+	}
 	if (line[0] == 'V' && !strncmp(line, "VmFlags: ", 9) && w->have) {
 		w->vma.flags = flags_of(line + 9);
 		w->have = false;

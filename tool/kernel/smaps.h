@@ -44,7 +44,8 @@ struct smaps_vma {
 	uint64_t ino;
 	uint32_t flags; /* SMAPS_* */
 	uint64_t page_size;
-	char *name; /* NUL-terminated, "" when there is none; valid during the call */
+	uint64_t anonymous; /* bytes in anonymous pages that are there; hugetlb counts none */
+	char *name;	    /* NUL-terminated, "" when there is none; valid during the call */
 };
 
 /* Call @f for every mapping in address order; stops at its first non-zero result, which is
