@@ -35,8 +35,8 @@ accelerator() {
 
 	if [ -n "${STASIS_ACCEL:-}" ]; then
 		case $STASIS_ACCEL in
-		kvm | tcg) printf '%s\n' "$STASIS_ACCEL" && return ;;
-		*) die "STASIS_ACCEL is '$STASIS_ACCEL'" "it is kvm, tcg or unset" ;;
+		kvm | tcg | icount) printf '%s\n' "$STASIS_ACCEL" && return ;;
+		*) die "STASIS_ACCEL is '$STASIS_ACCEL'" "it is kvm, tcg, icount or unset" ;;
 		esac
 	fi
 	if [ ! -r /dev/kvm ] || [ ! -w /dev/kvm ]; then

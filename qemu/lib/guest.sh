@@ -115,8 +115,13 @@ guest_arguments() {
 
 	if [ "$root" = minimal ]; then root=$(minimal_root) || exit; fi
 	root=$(readlink -e "$root") && [ -d "$root" ] || die "--root '$boot_root' is not a folder"
-	[ "$accel" = kvm ] || accel=tcg,thread=multi
-	guest_args=(-machine pc -accel "$accel" -cpu "$boot_cpu" -m "$boot_mem" -smp "$boot_smp"
+	case $accel in
+	kvm) guest_args=(-accel kvm) ;;
+	# Instead of waiting for a timer its time is made to come, so an idle guest takes no longer.
+	icount) guest_args=(-accel tcg,thread=single -icount shift=0,sleep=off) ;;
+	*) guest_args=(-accel tcg,thread=multi) ;;
+	esac
+	guest_args+=(-machine pc -cpu "$boot_cpu" -m "$boot_mem" -smp "$boot_smp"
 		-nodefaults -no-reboot -display none
 		-kernel "$image" -initrd "$dir/initrd" -append "$(guest_append)"
 		-chardev "file,id=console,path=$dir/console.log" -serial chardev:console

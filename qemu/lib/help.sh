@@ -34,7 +34,8 @@ environment:
   KERNEL          kernel or kernels for commands that are given none
   JOBS            compile this many files at a time (default: number of CPUs)
   STASIS_CACHE    downloads, builds (default: $XDG_CACHE_HOME/stasis or ~/.cache/stasis)
-  STASIS_ACCEL    kvm or tcg instead of what the probe finds
+  STASIS_ACCEL    kvm or tcg instead of what the probe finds, or icount: tcg with a clock that
+                  goes on by a nanosecond with each instruction of the guest
   STASIS_RESULTS  where tests leave their results (default: build/results)
   V               1 shows the output of builds
 END
