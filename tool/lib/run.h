@@ -23,6 +23,7 @@ struct run {
 	int images_dirfd;	     /* -D */
 	int work_dirfd;		     /* -W, or the images folder */
 	struct timespec start;	     /* CLOCK_MONOTONIC; --timeout counts from here */
+	const uint32_t *owner;	     /* robust futex of whom this is done for; NULL: ours */
 	struct features *features;   /* never NULL; filled as it is asked */
 	struct checksums *checksums; /* of files; NULL while none was asked for */
 	struct outsides *outsides;   /* --external, at restore --inherit-fd; NULL: none */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
@@ -182,6 +183,8 @@ int run_time_left(const struct run *run)
 
 int run_check_time(struct run *run, const char *doing)
 {
+	if (run->owner && __atomic_load_n(run->owner, __ATOMIC_ACQUIRE) & FUTEX_OWNER_DIED)
+		return fail_text(&run->err, -EOWNERDEAD, "%s: stasis was killed", doing);
 	if (run_time_left(run))
 		return 0;
 	fail_text(&run->err, -ETIMEDOUT, "%s: not done within %u seconds", doing, run->opt.timeout);

@@ -57,7 +57,8 @@ void status_ready(struct run *run);
 
 /*
  * --timeout: 0 while there is time, else -ETIMEDOUT with run->err filled; @doing
- * says what took too long. run_time_left() in milliseconds fits poll(2): -1 for ever.
+ * says what took too long; -EOWNERDEAD when run->owner died. run_time_left() in
+ * milliseconds fits poll(2): -1 for ever.
  */
 int run_check_time(struct run *run, const char *doing);
 int run_time_left(const struct run *run);

@@ -82,6 +82,7 @@ void checkpoint_free(struct checkpoint *cp)
 	vec_for_each (&cp->sysv, segment)
 		free_message(segment->msg);
 	vec_free(&cp->sysv);
+	vec_free(&cp->ghosts);
 	vec_for_each (&cp->locks, lock)
 		free_message(lock->msg);
 	vec_free(&cp->locks);

@@ -129,6 +129,7 @@ struct checkpoint {
 	VEC(struct mm *) mms;
 	VEC(struct file_lock) locks;
 	VEC(struct sysv_segment) sysv; /* at restore */
+	VEC(struct ghost *) ghosts;    /* at restore, while they are made; the files own them */
 };
 
 struct run;

@@ -71,9 +71,10 @@ struct plan_slot {
 	uint32_t index;
 	enum slot_kind kind;
 	pid_t tid;
-	bool parks; /* lives at the end of its program; zombies and helpers do not */
-	bool stops; /* by job control, at the end of its program */
-	bool split; /* has a second program, from PHASE_FILTERS on */
+	bool parks;  /* lives at the end of its program; zombies and helpers do not */
+	bool stops;  /* by job control, at the end of its program */
+	bool split;  /* has a second program, from PHASE_FILTERS on */
+	bool killed; /* by us: its number may be another's by now */
 	const struct task *task;
 	const struct thread *thread; /* NULL for helpers */
 	enum plan_phase phase;	     /* of the steps that are added next */

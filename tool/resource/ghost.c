@@ -244,26 +244,21 @@ static int compare_depth(const void *a, const void *b)
 	return strcmp((*x)->aliases.at[0].name, (*y)->aliases.at[0].name);
 }
 
-int ghosts_list(struct checkpoint *cp, struct ghost ***ret, size_t *n)
+int ghosts_list(struct checkpoint *cp)
 {
-	struct ghost **v = calloc(cp->files.n + 1, sizeof(*v));
-	size_t i, j, k = 0;
+	size_t i, j;
 
-	if (!v)
-		return -ENOMEM;
 	for (i = 0; i < cp->files.n; i++) {
 		struct file *f = cp->files.at[i];
 		struct reg *r = f->msg->type == FD_TYPES__REG ? f->data : NULL;
 
 		if (!r || !r->ghost)
 			continue;
-		for (j = 0; j < k && v[j] != r->ghost; j++)
+		for (j = 0; j < cp->ghosts.n && cp->ghosts.at[j] != r->ghost; j++)
 			;
-		if (j == k)
-			v[k++] = r->ghost;
+		if (j == cp->ghosts.n && vec_push(&cp->ghosts, r->ghost))
+			return -ENOMEM;
 	}
-	qsort(v, k, sizeof(*v), compare_depth);
-	*ret = v;
-	*n = k;
+	vec_sort(&cp->ghosts, compare_depth);
 	return 0;
 }

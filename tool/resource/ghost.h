@@ -18,6 +18,10 @@ int ghosts_load(struct run *run, struct checkpoint *cp);
 int ghosts_make(struct run *run, struct checkpoint *cp);
 /* Delete them again: the tasks have them open, or the restore failed. */
 void ghosts_remove(struct run *run, struct checkpoint *cp);
+/* The same, and nothing but that: no memory is allocated or freed, nothing is logged. */
+void ghosts_unname(struct checkpoint *cp);
+/* The tasks are restored: other names under which a dump kept files go, too. */
+void ghosts_done(struct run *run, struct checkpoint *cp);
 /*
  * The path by which tasks open @g where a file's name was @name. @by_name: without
  * following a link, so that it has to be a name.

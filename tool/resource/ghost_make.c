@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Making deleted files again: contents while they have no name, then their names for the
- * instant in which we open them. A restore that is killed leaves nothing, or at the worst
- * moment a name that no later restore stumbles over.
+ * instant in which we open them. Whoever makes them is not killed in the middle of it
+ * (restore/guard.h), so `made` and `folders` are exact.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +17,7 @@
 #include "image/image.h"
 #include "lib/cleanup.h"
 #include "lib/run.h"
+#include "lib/scripts.h"
 #include "resource/ghost.h"
 #include "resource/ghost_parts.h"
 #include "resource/xattr.h"
@@ -46,7 +47,9 @@ static int copy_bytes(struct run *run, struct image_reader *r, int fd, uint8_t *
 
 	for (; !ret && len; at += n, len -= n) {
 		n = len < COPY_CHUNK ? len : COPY_CHUNK;
-		ret = image_read_raw(r, buf, n);
+		ret = run_check_time(run, "filling deleted files");
+		if (!ret)
+			ret = image_read_raw(r, buf, n);
 		if (ret)
 			return ret;
 		ret = write_at(fd, buf, n, at);
@@ -310,10 +313,15 @@ static int open_door(struct run *run, struct ghost_alias *a)
 	return 0;
 }
 
+static bool gone(const char *path)
+{
+	return !unlink(path) || (errno == EISDIR && !rmdir(path)) || errno == ENOENT;
+}
+
 /* Is it gone? A folder may wait for what is in it, but not for ever (@last). */
 static bool remove_path(struct run *run, const char *path, bool last)
 {
-	if (!unlink(path) || (errno == EISDIR && !rmdir(path)) || errno == ENOENT)
+	if (gone(path))
 		return true;
 	if (last)
 		log_warn(&run->log, "deleted file %s was made again for a moment and stays: %m",
@@ -390,21 +398,20 @@ static void remove_names(struct run *run, struct ghost *g, bool last)
 
 int ghosts_make(struct run *run, struct checkpoint *cp)
 {
-	struct ghost **v;
 	size_t n, i;
 	int ret;
 
-	if (ghosts_list(cp, &v, &n))
+	if (ghosts_list(cp))
 		return fail(&run->err, -ENOMEM, "deleted files");
+	n = cp->ghosts.n;
 	for (i = 0, ret = 0; i < n && !ret; i++)
-		if (!v[i]->source)
-			ret = with_image(run, v[i], prepare);
+		if (!cp->ghosts.at[i]->source)
+			ret = with_image(run, cp->ghosts.at[i], prepare);
 	for (i = 0; i < n && !ret; i++)
-		ret = make_ghost(run, v[i]);
+		ret = make_ghost(run, cp->ghosts.at[i]);
 	/* The last made are the first to go: folders are empty then. */
 	for (i = n; i-- > 0;)
-		remove_names(run, v[i], ret);
-	free(v);
+		remove_names(run, cp->ghosts.at[i], ret);
 	return ret;
 }
 
@@ -433,18 +440,36 @@ static void finish_ghost(struct run *run, struct ghost *g)
 		a->door = -1;
 	}
 	close_contents(g);
-	if (g->source && g->used && !run->err.code)
-		remove_path(run, g->source, true);
 }
 
 void ghosts_remove(struct run *run, struct checkpoint *cp)
 {
-	struct ghost **v;
-	size_t n, i;
+	size_t i;
 
-	if (ghosts_list(cp, &v, &n))
-		return;
-	for (i = n; i-- > 0;)
-		finish_ghost(run, v[i]);
-	free(v);
+	for (i = cp->ghosts.n; i-- > 0;)
+		finish_ghost(run, cp->ghosts.at[i]);
+}
+
+void ghosts_unname(struct checkpoint *cp)
+{
+	const struct ghost *g;
+	size_t i, j;
+
+	for (i = cp->ghosts.n; i-- > 0;) {
+		g = cp->ghosts.at[i];
+		for (j = g->aliases.n; j-- > 0;)
+			if (g->aliases.at[j].made)
+				gone(ghost_alias_path(&g->aliases.at[j]));
+		for (j = g->folders.n; j-- > 0;)
+			rmdir(g->folders.at[j]);
+	}
+}
+
+void ghosts_done(struct run *run, struct checkpoint *cp)
+{
+	struct ghost **g;
+
+	vec_for_each (&cp->ghosts, g)
+		if ((*g)->source && (*g)->used)
+			remove_path(run, (*g)->source, true);
 }

@@ -39,8 +39,8 @@ struct ghost {
 	VEC(char *) folders; /* made because they were missing too */
 };
 
-/* Every ghost once, folders before what is in them; free(3) it. 0 or -ENOMEM. */
-int ghosts_list(struct checkpoint *cp, struct ghost ***ret, size_t *n);
+/* cp->ghosts: every ghost once, folders before what is in them. 0 or -ENOMEM. */
+int ghosts_list(struct checkpoint *cp);
 
 /*
  * A free path for @a: its name, or one beside it when something else has that name or

@@ -13,6 +13,7 @@
 #include "image/image.h"
 #include "image/pagemap.h"
 #include "lib/cleanup.h"
+#include "lib/scripts.h"
 
 #define NEXT_ID "/proc/sys/kernel/shm_next_id"
 
@@ -162,6 +163,8 @@ static int fill(struct run *run, const struct sysv_segment *s)
 	vec_for_each (&extents, x) {
 		_cleanup_close_ int fd = -1;
 
+		if (!ret)
+			ret = run_check_time(run, "filling System V segments");
 		if (ret)
 			break;
 		image_name(IMG_PAGES, x->pages_id, name, sizeof(name));
@@ -235,13 +238,24 @@ int sysv_make(struct run *run, struct checkpoint *cp)
 	return ret;
 }
 
-void sysv_done(struct run *run, struct checkpoint *cp, bool failed)
+static void remove_segments(struct checkpoint *cp, uint32_t mode)
 {
 	struct sysv_segment *s;
 
 	vec_for_each (&cp->sysv, s) {
-		if (s->made && (failed || (s->msg->desc->mode & SHM_DEST)))
-			shmctl(s->msg->desc->id, IPC_RMID, NULL);
+		if (!s->made || (s->msg->desc->mode & mode) != mode)
+			continue;
+		shmctl(s->msg->desc->id, IPC_RMID, NULL);
 		s->made = false;
 	}
+}
+
+void sysv_attached(struct checkpoint *cp)
+{
+	remove_segments(cp, SHM_DEST);
+}
+
+void sysv_remove(struct checkpoint *cp)
+{
+	remove_segments(cp, 0);
 }

@@ -23,11 +23,13 @@ static inline uint32_t sysv_image(uint32_t id)
 int sysv_collect(struct collect *c, const struct fd_probe *p, uint32_t id);
 int sysv_save(struct collect *c);
 
-/* Restore: fill cp->sysv; make what is gone; forget it when the restore failed. */
+/* Restore: fill cp->sysv; make what is gone. */
 int sysv_load(struct run *run, struct checkpoint *cp);
 int sysv_make(struct run *run, struct checkpoint *cp);
-/* All tasks are attached: what was marked for removal is removed (@failed: what was made). */
-void sysv_done(struct run *run, struct checkpoint *cp, bool failed);
+/* All tasks are attached: what was marked for removal is removed. */
+void sysv_attached(struct checkpoint *cp);
+/* The restore failed: remove what was made. */
+void sysv_remove(struct checkpoint *cp);
 
 /* Bytes, whole pages, of segment @id; 0: the checkpoint has none such. */
 uint64_t sysv_size(const struct checkpoint *cp, uint64_t id);

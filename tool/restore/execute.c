@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Run a plan: lay the arena out in a memfd, clone the seed, wait. As long as
- * the tool holds the arena's `alive` word the tasks go on; when it dies or
- * gives up, every task that sits in the stub ends itself.
+ * the guardian (guard.h) holds the arena's `alive` word the tasks go on; when it
+ * dies or gives up, every task that sits in the stub ends itself.
  */
 #include "restore/execute.h"
 
@@ -35,7 +35,7 @@
 
 /* --- the seed ----------------------------------------------------------- */
 
-static int make_arena(struct execution *x)
+int execute_prepare(struct execution *x)
 {
 	struct plan *p = x->p;
 
@@ -233,6 +233,13 @@ int execute_wait(struct execution *x, uint32_t goal)
 	}
 }
 
+int execute_hold(struct execution *x)
+{
+	int ret = alive_hold(&x->alive, &execution_head(x)->alive);
+
+	return ret ? fail(&x->run->err, ret, "robust futex") : 0;
+}
+
 int execute_start(struct execution *x)
 {
 	siginfo_t info;
@@ -240,13 +247,6 @@ int execute_start(struct execution *x)
 
 	/* Whoever is left over after a failure falls to us. */
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
-	ret = make_arena(x);
-	if (ret)
-		return ret;
-	ret = alive_hold(&x->alive, &execution_head(x)->alive);
-	if (ret)
-		return fail(&x->run->err, ret, "robust futex");
-	x->holds_alive = true;
 	ret = await_pids(x);
 	if (!ret)
 		ret = clone_seed(x);
@@ -311,9 +311,52 @@ static bool have_children(void)
 	return pid == 0;
 }
 
-void execute_abort(struct execution *x)
+/* Those that are still to come, and all helpers, end themselves. */
+static void give_up(struct execution *x)
 {
 	struct stub_arena *head = execution_head(x);
+
+	__atomic_or_fetch(&head->alive, FUTEX_OWNER_DIED, __ATOMIC_SEQ_CST);
+	syscall(__NR_futex, &head->alive, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+/* Whether @slot has begun; then its number is its own. (Helpers' may be free again by now.) */
+static bool is_task(const struct execution *x, const struct plan_slot *slot)
+{
+	return slot->kind == SLOT_TASK && slot->tid && execution_slot(x, slot)->state != STUB_NEW;
+}
+
+/* Children go first, since some die with their parents. */
+static void kill_all(struct execution *x)
+{
+	struct plan_slot *s;
+	size_t i;
+
+	for (i = x->p->slots.n; i-- > 0;) {
+		s = x->p->slots.at[i];
+		if (s->killed || !is_task(x, s))
+			continue;
+		kill(s->tid, SIGKILL);
+		s->killed = true;
+	}
+}
+
+/*
+ * Nobody ends by himself until give_up(), so no number can have passed on to another
+ * process. One that was being born meanwhile is found the second time or ends itself: only
+ * those that are stopped by job control can't, and there are many steps before that.
+ */
+void execute_kill(struct execution *x)
+{
+	if (!x->arena)
+		return;
+	kill_all(x);
+	give_up(x);
+	kill_all(x);
+}
+
+void execute_abort(struct execution *x)
+{
 	const struct timespec pause = {.tv_nsec = 1000000};
 	struct plan_slot **s;
 	bool all_gone = !x->root;
@@ -321,15 +364,13 @@ void execute_abort(struct execution *x)
 
 	if (!x->arena)
 		return;
-	__atomic_or_fetch(&head->alive, FUTEX_OWNER_DIED, __ATOMIC_RELEASE);
-	syscall(__NR_futex, &head->alive, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+	give_up(x);
 	if (x->root)
 		kill(x->root, SIGKILL);
 	for (i = 0; i < 2000 && !all_gone; i++) {
 		all_gone = is_gone(x->root);
 		vec_for_each (&x->p->slots, s) {
-			if (!(*s)->tid || (*s)->kind == SLOT_THREAD || (*s)->kind == SLOT_FILLER ||
-			    execution_slot(x, *s)->state == STUB_NEW)
+			if (!is_task(x, *s))
 				continue;
 			kill((*s)->tid, SIGKILL);
 			if (!is_gone((*s)->tid))
@@ -345,8 +386,6 @@ void execute_abort(struct execution *x)
 
 void execute_free(struct execution *x)
 {
-	if (x->holds_alive)
-		alive_release(&x->alive);
 	if (x->arena)
 		munmap(x->arena, x->len);
 	if (x->memfd >= 0)

@@ -4,6 +4,7 @@
 #define STASIS_RESTORE_EXECUTE_H
 
 #include "remote/alive.h"
+#include "restore/guard.h"
 #include "restore/planner.h"
 
 struct finisher;
@@ -15,13 +16,19 @@ struct execution {
 	uint8_t *arena; /* as mapped here */
 	size_t len;
 	int memfd;
-	struct alive alive;
-	bool holds_alive;
+	struct guard guard;
+	struct alive alive; /* of the arena; the guardian's, which dies last */
+	bool pidfile;	    /* was written */
+	bool committed;	    /* the tasks run, whatever becomes of us */
 	pid_t root;
 	uint32_t forking_us; /* until every task had run its program */
 	struct finisher *finisher;
 };
 
+/* Lay the arena out; the guardian, which executes the rest, is started. */
+int execute_prepare(struct execution *x);
+/* From here on (in the guardian) the tasks live as long as the caller. */
+int execute_hold(struct execution *x);
 /* Make the seed and wait until every task has run its program and waits. */
 int execute_start(struct execution *x);
 /* Wait until @goal slots are parked in all; the error of the first that failed. */
@@ -30,7 +37,9 @@ int execute_wait(struct execution *x, uint32_t goal);
 int execute_finish(struct execution *x);
 /* Let them run. */
 int execute_resume(struct execution *x);
-/* Kill what there is. */
+/* Kill what there is, without waiting for its end; for the guardian. */
+void execute_kill(struct execution *x);
+/* The same, and wait until nothing is left. */
 void execute_abort(struct execution *x);
 void execute_free(struct execution *x);
 

@@ -3,7 +3,8 @@
  * The last stage, from outside: with every thread stopped by ptrace, the stub
  * is unmapped by a call made from the task's own vDSO, extended and general
  * registers and the signal mask are set, and the threads are let go. Until
- * then PTRACE_O_EXITKILL takes them along if the tool dies.
+ * then PTRACE_O_EXITKILL takes them along if their tracer dies: the guardian, which lets
+ * them all go though we are killed meanwhile.
  */
 #include <errno.h>
 #include <signal.h>
@@ -90,7 +91,12 @@ static int stop_all(struct execution *x, struct finisher *f)
 	for (i = 0; i < f->n; i++) {
 		ret = tracee_seize(&f->at[i].t, f->at[i].slot->tid, options);
 		if (ret)
-			return lost(x, f->at[i].slot, ret, "cannot be traced");
+			lost(x, f->at[i].slot, ret, "cannot be traced");
+		if (ret == -EPERM)
+			fail_hint(&x->run->err, "run as root, or with CAP_SYS_PTRACE where "
+						"kernel.yama.ptrace_scope is not 0");
+		if (ret)
+			return ret;
 	}
 	for (i = 0; i < f->n; i++) {
 		ret = tracee_wait_seized(&f->at[i].t);

@@ -71,42 +71,149 @@ static void save_stats(const struct execution *x)
 	error_clear(&x->run->err);
 }
 
-static int execute(struct execution *x)
+/* --- what the guardian does (guard.h) ------------------------------------- */
+
+static int make_objects(void *arg)
+{
+	struct execution *x = arg;
+	int ret = execute_hold(x);
+
+	if (!ret)
+		ret = ghosts_make(x->run, x->p->cp);
+	return ret ? ret : sysv_make(x->run, x->p->cp);
+}
+
+/* All or nothing: if we are killed from here on, the tasks run all the same. */
+static int resume(void *arg)
+{
+	struct execution *x = arg;
+	int ret;
+
+	if (guard_is_alone(&x->guard))
+		return -EOWNERDEAD;
+	x->committed = true;
+	ret = execute_resume(x);
+	x->committed = !ret;
+	if (!ret)
+		ghosts_done(x->run, x->p->cp);
+	return ret;
+}
+
+static int complete(void *arg)
+{
+	struct execution *x = arg;
+	int ret;
+
+	ghosts_remove(x->run, x->p->cp);
+	sysv_attached(x->p->cp);
+	ret = execute_finish(x);
+	if (!ret)
+		ret = pidfile_write(x->run, x->root);
+	x->pidfile = !ret;
+	/* Scripts may take long, so that they are left to us. */
+	return ret || x->run->opt.action_scripts.n ? ret : resume(x);
+}
+
+static void undo(void *arg)
+{
+	struct execution *x = arg;
+
+	if (x->committed)
+		return;
+	execute_kill(x);
+	ghosts_unname(x->p->cp);
+	sysv_remove(x->p->cp);
+	if (x->pidfile)
+		pidfile_remove(x->run);
+	x->pidfile = false;
+}
+
+static int give_up(void *arg)
+{
+	struct execution *x = arg;
+
+	ghosts_remove(x->run, x->p->cp);
+	undo(x);
+	return 0;
+}
+
+/* --- what we do ----------------------------------------------------------- */
+
+static int start_guardian(struct execution *x)
+{
+	int tries = 8, ret;
+
+	/* Not a number that a task needs. */
+	do {
+		ret = guard_start(&x->guard, plan_free_pid(x->p), undo, x);
+	} while (ret == -EEXIST && --tries);
+	if (ret == -EPERM)
+		ret = guard_start(&x->guard, 0, undo, x);
+	if (ret)
+		return fail(&x->run->err, ret, "start a guardian process");
+	x->run->owner = &x->guard.owner;
+	return 0;
+}
+
+static int by_guardian(struct execution *x, int (*f)(void *))
+{
+	int ret = guard_run(&x->guard, f);
+
+	if (x->guard.killed)
+		return fail_text(&x->run->err, -ECHILD, "the guardian process %d was killed",
+				 x->guard.pid);
+	return ret;
+}
+
+static int run_guarded(struct execution *x)
 {
 	struct run *run = x->run;
 	struct timespec start;
-	bool pidfile = false;
 	int ret;
 
-	ret = run_scripts(run, STAGE_PRE_RESTORE, 0);
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	if (!ret)
-		ret = ghosts_make(run, x->p->cp);
-	if (!ret)
-		ret = sysv_make(run, x->p->cp);
+	ret = by_guardian(x, make_objects);
+	if (x->guard.killed)
+		return ret;
 	if (!ret)
 		ret = execute_start(x);
 	/* Every file is compared by now. */
 	checksums_free(run->checksums);
 	run->checksums = NULL;
-	ghosts_remove(run, x->p->cp);
-	sysv_done(run, x->p->cp, ret);
 	x->forking_us = us_since(&start);
 	if (!ret)
-		ret = execute_finish(x);
-	if (!ret) {
-		ret = pidfile_write(run, x->root);
-		pidfile = !ret;
-	}
-	if (!ret)
-		ret = run_scripts(run, STAGE_POST_RESTORE, x->root);
+		ret = by_guardian(x, complete);
+	if (ret || x->committed)
+		return ret;
+	ret = run_scripts(run, STAGE_POST_RESTORE, x->root);
 	if (!ret)
 		ret = run_scripts(run, STAGE_PRE_RESUME, x->root);
+	return ret ? ret : by_guardian(x, resume);
+}
+
+static int execute(struct execution *x)
+{
+	struct run *run = x->run;
+	int ret;
+
+	ret = run_scripts(run, STAGE_PRE_RESTORE, 0);
 	if (!ret)
-		ret = execute_resume(x);
+		ret = execute_prepare(x);
+	if (!ret)
+		ret = start_guardian(x);
+	if (ret)
+		return ret;
+	ret = run_guarded(x);
+	if (ret && !x->guard.killed)
+		by_guardian(x, give_up);
+	if (x->guard.killed) {
+		x->committed = false;
+		undo(x);
+	}
+	run->owner = NULL;
+	guard_end(&x->guard);
 	if (ret) {
-		if (pidfile)
-			pidfile_remove(run);
+		execute_abort(x);
 		return ret;
 	}
 	run_scripts(run, STAGE_POST_RESUME, x->root);
@@ -115,6 +222,7 @@ static int execute(struct execution *x)
 	return 0;
 }
 
+/* Frees @cp. */
 static int plan_and_execute(struct run *run, struct checkpoint *cp)
 {
 	struct plan *p = planner_new(run, cp);
@@ -122,8 +230,10 @@ static int plan_and_execute(struct run *run, struct checkpoint *cp)
 	pid_t root;
 	int ret;
 
-	if (!p)
+	if (!p) {
+		checkpoint_free(cp);
 		return run->err.code;
+	}
 	ret = make_plan(p);
 	if (!ret && run->opt.dry_run)
 		ret = reg_check_all(p);
@@ -132,13 +242,17 @@ static int plan_and_execute(struct run *run, struct checkpoint *cp)
 	} else if (!ret) {
 		log_plan(p);
 		ret = execute(&x);
-		if (ret)
-			execute_abort(&x);
 	}
+	/* The heap is as the guardian left it, maybe in the middle of something. */
+	if (x.guard.killed)
+		return ret;
 	root = ret || run->opt.dry_run ? 0 : x.root;
 	finisher_free(x.finisher);
 	execute_free(&x);
 	planner_free(p);
+	checksums_free(run->checksums);
+	run->checksums = NULL;
+	checkpoint_free(cp);
 	if (root && !run->opt.restore_detached && !run->opt.restore_sibling && !run->opt.exec_cmd)
 		wait_for_tasks(run, root);
 	return ret;
@@ -155,7 +269,7 @@ int restore_run(struct run *run)
 	if (!ret)
 		ret = sysv_load(run, cp);
 	if (!ret)
-		ret = plan_and_execute(run, cp);
+		return plan_and_execute(run, cp);
 	checksums_free(run->checksums);
 	run->checksums = NULL;
 	checkpoint_free(cp);
