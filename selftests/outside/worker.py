@@ -23,8 +23,12 @@ def use(arg, turn):
 
 
 if os.environ.get('CHILD') and not os.fork():
-    # It has what its parent has, and is told by the same signal.
+    # It has what its parent has.
     sys.argv[1:] = [os.environ['CHILD']]
+    if os.environ.get('FOREGROUND'):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+        os.setpgid(0, 0)
+        os.tcsetpgrp(int(os.environ['FOREGROUND']), os.getpid())
 
 TURN = 1
 while True:

@@ -91,6 +91,7 @@ int proc_stat(int dirfd, const char *path, struct proc_stat *ret)
 	s.pgrp = v[5];
 	s.session = v[6];
 	s.tty_nr = v[7];
+	s.foreground = v[8];
 	s.flags = v[9];
 	s.n_threads = v[20];
 	s.start_time = v[22];

@@ -31,6 +31,7 @@ struct proc_stat {
 	char comm[64];
 	pid_t ppid, pgrp, session;
 	uint32_t tty_nr;
+	pid_t foreground; /* group of the terminal; -1: there is none */
 	int exit_signal;
 	uint32_t exit_code; /* as wait(2) would give it */
 	uint64_t start_time;

@@ -15,7 +15,7 @@ struct kernel_sigaction {
 extern const struct attribute attribute_registers, attribute_process, attribute_thread,
 	attribute_sched, attribute_rlimits, attribute_timers, attribute_sigaction,
 	attribute_sigpending, attribute_stops, attribute_mlockall, attribute_creds, attribute_fs,
-	attribute_seccomp, attribute_cpuid;
+	attribute_seccomp, attribute_cpuid, attribute_ctty;
 
 /* Restore: whether @sig, which is not SIGKILL or SIGSTOP, does to @t what it does by default. */
 bool sigaction_is_default(const struct task *t, int sig);

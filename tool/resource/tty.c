@@ -14,12 +14,14 @@
 #include <unistd.h>
 
 #include "image/image.h"
+#include "kernel/proc.h"
 #include "lib/outside.h"
 #include "lib/run.h"
 #include "plan/fds.h"
 #include "resource/collect.h"
 #include "resource/inherit.h"
 #include "resource/kinds.h"
+#include "resource/tty.h"
 
 #define UNIX98_SLAVE_FIRST 136
 #define UNIX98_SLAVE_LAST  143
@@ -83,6 +85,19 @@ static WinsizeEntry *winsize_of(int fd)
 	return e;
 }
 
+/* Whose session and foreground group are this terminal's, if those of the task that has it are. */
+static void ask_holder(const struct fd_probe *p, TtyInfoEntry *e)
+{
+	struct proc_stat stat;
+	char path[40];
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", p->pid);
+	if (proc_stat(AT_FDCWD, path, &stat) || stat.tty_nr != p->st.st_rdev)
+		return;
+	e->sid = stat.session;
+	e->pgrp = stat.foreground > 0 ? stat.foreground : 0;
+}
+
 static TtyType type_of(const struct fd_probe *p, bool external)
 {
 	if (external)
@@ -110,6 +125,8 @@ static int fill_info(struct collect *c, const struct fd_probe *p, TtyInfoEntry *
 		e->sid = session;
 	if (!ioctl(p->local, TIOCGPGRP, &group))
 		e->pgrp = group;
+	if (external)
+		ask_holder(p, e);
 	e->rdev = p->st.st_rdev;
 	e->has_dev = e->has_uid = e->has_gid = true;
 	e->dev = p->st.st_dev;
@@ -210,13 +227,20 @@ struct tty {
 	char path[64]; /* where it is opened now */
 };
 
+const TtyInfoEntry *tty_info(const struct file *f)
+{
+	const struct tty *t = f->msg->type == FD_TYPES__TTY ? f->data : NULL;
+
+	return t ? t->info : NULL;
+}
+
 static int identify_tty(const struct file *f, char *buf, size_t size)
 {
-	const struct tty *t = f->data;
+	const TtyInfoEntry *e = tty_info(f);
 
-	if (!t || !t->info || size < OUTSIDE_NAME_MAX)
+	if (!e || size < OUTSIDE_NAME_MAX)
 		return -1;
-	outside_tty_name(buf, t->info->rdev, t->info->dev);
+	outside_tty_name(buf, e->rdev, e->dev);
 	return strlen(buf);
 }
 

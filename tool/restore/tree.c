@@ -17,6 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
+#include "resource/ctty.h"
 #include "restore/planner.h"
 
 struct operand plan_clone(struct plan *p, struct plan_slot *slot, const char *why,
@@ -362,6 +363,7 @@ static int plan_birth(struct plan *p, struct task *t)
 	struct plan_slot *slot = pt->slot;
 	unsigned int adopts = 0;
 	struct task **c;
+	int ret;
 
 	slot->phase = PHASE_BIRTH;
 	vec_for_each (&t->children, c)
@@ -376,6 +378,9 @@ static int plan_birth(struct plan *p, struct task *t)
 		clone_children(p, t, true);
 		plan_call(p, slot, "lead session %ld", pt->sid, __NR_setsid);
 		pt->now_pgid = pt->sid;
+		ret = ctty_plan(p, slot, t);
+		if (ret)
+			return ret;
 	}
 	clone_children(p, t, false);
 	plan_dead_leaders(p, t);
