@@ -115,6 +115,12 @@ static int open_fifo(struct plan *p, struct plan_slot *slot, struct file *f, str
 		ret = inherit_plan(p, slot, fifo->path, flags, INHERIT_SHARED, ret_fd, &own);
 		if (!ret && own)
 			plan_fown(p, slot, *ret_fd, fifo->path->msg->reg->fown);
+		if (fifo->fills && fifo->data.len && (flags & O_ACCMODE) != O_WRONLY)
+			log_warn(
+				&p->run->log,
+				"FIFO %s: %u bytes that were in it are not put into what takes its "
+				"place",
+				fifo->path->msg->reg->name, fifo->data.len);
 		return ret;
 	}
 	/* With both ends open nothing blocks, neither this open nor the write. */
