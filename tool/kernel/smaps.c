@@ -11,7 +11,14 @@
 
 #include "lib/cleanup.h"
 
-#define BUF (32 * 1024) /* more than the kernel gives at once */
+#define BUF (32 * 1024)
+
+/*
+ * The kernel writes into a page of its own until as much is there as was asked for. An entry
+ * for which that page has no room left it writes again at the next read, after another look at
+ * all pages of the mapping. So ask for a page less an entry of usual length.
+ */
+#define ASK (4096 - 768)
 
 static const struct {
 	char name[3];
@@ -129,7 +136,7 @@ int smaps_walk(int procfd, int (*f)(const struct smaps_vma *v, void *arg), void 
 		return -errno;
 	if (!buf)
 		return -ENOMEM;
-	while ((n = read(fd, buf + len, BUF - len)) > 0) {
+	while ((n = read(fd, buf + len, ASK < BUF - len ? ASK : BUF - len)) > 0) {
 		len += n;
 		for (p = buf; (nl = memchr(p, '\n', buf + len - p)); p = nl + 1) {
 			*nl = 0;
