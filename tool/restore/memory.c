@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Address spaces: mappings first, then contents, then what would have stood in
- * the way of the contents (protection, locks, advice), then the mm's fields.
+ * Address spaces: the mm's fields, mappings, then contents, then what would have
+ * stood in the way of the contents (protection, locks, advice).
  */
 #include "restore/memory.h"
 #include "resource/borrow.h"
@@ -31,10 +31,11 @@ struct space {
 	struct plan_slot *slot;
 	struct mm *mm;
 	stored_vec extents;
-	size_t next;		  /* first extent that is not before the vma at hand */
 	const VmaEntry *old_vdso; /* of another kernel; kept and redirected */
 	struct vdso_symbols old_symbols;
-	bool *in_run; /* by vma: mapped readable and writable together with its neighbours */
+	/* By vma: what the checkpoint holds contents for; and what is mapped readable and
+	 * writable together with its neighbours. */
+	bool *filled, *in_run;
 	/* The mapped file that is open. */
 	struct file *file;
 	uint32_t file_flags;
@@ -47,13 +48,18 @@ static bool is_special(const struct space *s, const VmaEntry *v)
 	return v->status & (VMA_VSYSCALL | VMA_VVAR) || (v->status & VMA_VDSO && v != s->old_vdso);
 }
 
-/* Does the checkpoint hold contents for this mapping? Called in address order. */
-static bool has_contents(struct space *s, const VmaEntry *v)
+static void find_filled(struct space *s)
 {
-	while (s->next < s->extents.n &&
-	       s->extents.at[s->next].start + s->extents.at[s->next].len <= v->start)
-		s->next++;
-	return s->next < s->extents.n && s->extents.at[s->next].start < v->end;
+	size_t next = 0, i;
+
+	for (i = 0; i < s->mm->vmas.n; i++) {
+		const VmaEntry *v = s->mm->vmas.at[i].msg;
+
+		while (next < s->extents.n &&
+		       s->extents.at[next].start + s->extents.at[next].len <= v->start)
+			next++;
+		s->filled[i] = next < s->extents.n && s->extents.at[next].start < v->end;
+	}
 }
 
 static void drop_file(struct space *s)
@@ -170,41 +176,60 @@ static int refuse_kind(struct space *s, const VmaEntry *v)
 }
 
 /* It is or was writable, and so counts against the overcommit limit. */
-static bool was_writable(struct space *s, const VmaEntry *v)
+static bool was_writable(struct space *s, size_t i)
 {
-	return v->prot & PROT_WRITE || (v->has_accounted && v->accounted) || has_contents(s, v);
+	const VmaEntry *v = s->mm->vmas.at[i].msg;
+
+	return v->prot & PROT_WRITE || (v->has_accounted && v->accounted) || s->filled[i];
 }
 
-static bool can_run(struct space *s, const VmaEntry *v)
+static bool can_run(struct space *s, size_t i)
 {
+	const VmaEntry *v = s->mm->vmas.at[i].msg;
+
 	return v->status & VMA_ANON_PRIVATE && !is_special(s, v) &&
-	       !(v->flags & (MAP_GROWSDOWN | MAP_HUGETLB)) && was_writable(s, v);
+	       !(v->flags & (MAP_GROWSDOWN | MAP_HUGETLB)) && was_writable(s, i);
+}
+
+/* The first of the neighbours of which mapping @last is the last that can be mapped as one. */
+static size_t run_start(struct space *s, size_t last)
+{
+	const struct vma *at = s->mm->vmas.at;
+	size_t i;
+
+	for (i = last; i && can_run(s, i - 1); i--) {
+		const VmaEntry *v = at[i].msg, *before = at[i - 1].msg;
+
+		if (before->end != v->start || before->status != v->status ||
+		    ((before->flags ^ v->flags) & IMAGE_MAP_FLAGS))
+			break;
+	}
+	return i;
 }
 
 /*
  * Neighbours were mostly one mapping before mprotect(2) cut it: map them as
  * one, cut it again when it is filled. Only what was touched as a whole stays
  * accounted when a part of it loses the right to be written (since 6.5).
- * Returns how many they are.
+ * Returns how many end with mapping @last, 0 when it is to be mapped by itself.
  */
-static size_t plan_run(struct space *s, size_t first)
+static size_t plan_run(struct space *s, size_t last)
 {
-	const VmaEntry *v = s->mm->vmas.at[first].msg, *last = v, *next;
-	bool contents = has_contents(s, v), accounted = v->has_accounted && v->accounted;
-	size_t i;
+	size_t first = run_start(s, last), i;
+	const VmaEntry *v = s->mm->vmas.at[first].msg;
+	bool contents = false, accounted = false;
 
-	for (i = first + 1; i < s->mm->vmas.n; i++, last = next) {
-		next = s->mm->vmas.at[i].msg;
-		if (next->start != last->end || next->status != v->status ||
-		    ((next->flags ^ v->flags) & IMAGE_MAP_FLAGS) || !can_run(s, next))
-			break;
-		contents |= has_contents(s, next);
-		accounted |= next->has_accounted && next->accounted;
+	for (i = first; i <= last; i++) {
+		const VmaEntry *part = s->mm->vmas.at[i].msg;
+
+		contents |= s->filled[i];
+		accounted |= part->has_accounted && part->accounted;
 	}
-	if (i == first + 1 && !accounted)
+	if (first == last && !accounted)
 		return 0;
 	plan_call_expect(s->p, s->slot, "mapping at %#lx", v->start, __NR_mmap, v->start,
-			 imm(v->start), imm(last->end - v->start), imm(PROT_READ | PROT_WRITE),
+			 imm(v->start), imm(s->mm->vmas.at[last].msg->end - v->start),
+			 imm(PROT_READ | PROT_WRITE),
 			 imm((v->flags & IMAGE_MAP_FLAGS) | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE),
 			 imm(-1), imm(0));
 	if (!contents && accounted) {
@@ -213,20 +238,19 @@ static size_t plan_run(struct space *s, size_t first)
 		plan_call(s->p, s->slot, "and leave it empty", v->start, __NR_madvise,
 			  imm(v->start), imm(PAGE_BYTES), imm(MADV_DONTNEED));
 	}
-	memset(s->in_run + first, true, i - first);
-	return i - first;
+	memset(s->in_run + first, true, last - first + 1);
+	return last - first + 1;
 }
 
+/* From the highest address down: the kernel's tree of mappings takes that a sixth faster. */
 static int plan_mappings(struct space *s)
 {
-	bool contents;
 	size_t i, n;
 	int ret;
 
-	for (i = 0; i < s->mm->vmas.n; i += n) {
-		const struct vma *vma = &s->mm->vmas.at[i];
+	for (i = s->mm->vmas.n; i; i -= n) {
+		const struct vma *vma = &s->mm->vmas.at[i - 1];
 		const VmaEntry *v = vma->msg;
-		int prot = v->prot;
 
 		n = 1;
 		if (is_special(s, v) || (v->status & VMA_GUARD))
@@ -234,15 +258,11 @@ static int plan_mappings(struct space *s)
 		ret = refuse_kind(s, v);
 		if (ret)
 			return ret;
-		/* Looking ahead goes past it. */
-		contents = has_contents(s, v);
-		n = can_run(s, v) ? plan_run(s, i) : 0;
+		n = can_run(s, i - 1) ? plan_run(s, i - 1) : 0;
 		if (n)
 			continue;
 		n = 1;
-		if (contents)
-			prot |= PROT_WRITE;
-		ret = plan_map(s, vma, prot);
+		ret = plan_map(s, vma, v->prot | (s->filled[i - 1] ? PROT_WRITE : 0));
 		if (ret)
 			return ret;
 	}
@@ -313,9 +333,9 @@ static void plan_finish_mappings(struct space *s)
 	struct vma *vma;
 	uint32_t mapped;
 
-	s->next = 0;
 	vec_for_each (&s->mm->vmas, vma) {
 		const VmaEntry *v = vma->msg;
+		size_t i = vma - s->mm->vmas.at;
 
 		if (is_special(s, v))
 			continue;
@@ -324,9 +344,9 @@ static void plan_finish_mappings(struct space *s)
 				  imm(v->start), imm(v->end - v->start), imm(MADV_GUARD_INSTALL));
 			continue;
 		}
-		mapped = s->in_run[vma - s->mm->vmas.at] ? PROT_READ | PROT_WRITE
-			 : has_contents(s, v)		 ? v->prot | PROT_WRITE
-							 : v->prot;
+		mapped = s->in_run[i]	? PROT_READ | PROT_WRITE
+			 : s->filled[i] ? v->prot | PROT_WRITE
+					: v->prot;
 		if (mapped != v->prot)
 			plan_call(s->p, s->slot, "protection at %#lx", v->start, __NR_mprotect,
 				  imm(v->start), imm(v->end - v->start), imm(v->prot));
@@ -409,24 +429,28 @@ static int plan_space(struct plan *p, struct mm *mm)
 	int ret;
 
 	s.slot->phase = PHASE_MEMORY;
-	s.in_run = calloc(mm->vmas.n + 1, sizeof(*s.in_run));
-	if (!s.in_run)
+	s.filled = calloc(2 * mm->vmas.n + 1, sizeof(*s.filled));
+	if (!s.filled)
 		return fail(&p->run->err, -ENOMEM, "restore plan");
+	s.in_run = s.filled + mm->vmas.n;
 	ret = pagemap_load(p->run, &p->chain, IMG_PAGEMAP, task_pid(mm->owner), false, &s.extents);
 	if (!ret)
 		ret = plan_vdso(p, s.slot, mm, &s.extents, &s.old_vdso, &s.old_symbols);
+	/* The kernel looks for the executable in every mapping: while there are few. */
 	if (!ret)
+		ret = plan_mm_fields(&s);
+	if (!ret) {
+		find_filled(&s);
 		ret = plan_mappings(&s);
+	}
 	if (!ret)
 		ret = plan_contents(&s);
 	if (!ret && s.old_vdso)
 		ret = plan_redirect_vdso(p, s.slot, s.old_vdso, &s.old_symbols);
-	if (!ret) {
+	if (!ret)
 		plan_finish_mappings(&s);
-		ret = plan_mm_fields(&s);
-	}
 	vec_free(&s.extents);
-	free(s.in_run);
+	free(s.filled);
 	return ret;
 }
 
