@@ -48,28 +48,19 @@ void image_chain_close(struct image_chain *c)
 	vec_free(&c->dirs);
 }
 
-/* One page map of one checkpoint, entries as they are in the image. */
-struct level {
-	VEC(PagemapEntry *) entries;
-	uint64_t *offsets; /* of each entry's pages in the pages image */
-	uint32_t pages_id;
-	uint64_t pages_size;
+struct entry {
+	uint64_t start, end;
+	uint64_t offset; /* of its pages in the pages image */
+	uint32_t flags;
 };
 
-static void level_free(struct level *l)
-{
-	PagemapEntry **e;
-
-	vec_for_each (&l->entries, e)
-		pagemap_entry__free_unpacked(*e, NULL);
-	vec_free(&l->entries);
-	free(l->offsets);
-}
-
-static uint64_t entry_len(const PagemapEntry *e)
-{
-	return (e->has_nr_pages ? e->nr_pages : e->compat_nr_pages) * PAGE_BYTES;
-}
+/* One page map of one checkpoint. */
+struct level {
+	VEC(struct entry) entries;
+	uint32_t pages_id;
+	uint64_t pages_size;
+	uint64_t present; /* bytes that the entries say are in the pages image */
+};
 
 static uint32_t entry_flags(const PagemapEntry *e)
 {
@@ -88,53 +79,39 @@ static int bad_map(struct run *run, enum image_id kind, uint64_t n, const char *
 	return fail_hint(&run->err, "the checkpoint is damaged; dump again");
 }
 
+static int add_entry(struct run *run, const PagemapEntry *e, enum image_id kind, uint64_t n,
+		     struct level *l)
+{
+	uint64_t pages = e->has_nr_pages ? e->nr_pages : e->compat_nr_pages;
+	uint64_t end = l->entries.n ? l->entries.at[l->entries.n - 1].end : 0;
+	struct entry entry = {.start = e->vaddr, .offset = l->present, .flags = entry_flags(e)};
+
+	if (e->vaddr % PAGE_BYTES || e->vaddr < end || e->vaddr > ADDRESS_END ||
+	    pages > (ADDRESS_END - e->vaddr) / PAGE_BYTES)
+		return bad_map(run, kind, n, "overlapping or wild entry", e->vaddr);
+	entry.end = e->vaddr + pages * PAGE_BYTES;
+	if (entry.flags & PAGES_PRESENT)
+		l->present += entry.end - entry.start;
+	return vec_push(&l->entries, entry) ? fail(&run->err, -ENOMEM, "page map") : 0;
+}
+
 static int read_entries(struct run *run, struct image_reader *r, enum image_id kind, uint64_t n,
 			struct level *l)
 {
 	ProtobufCMessage *msg;
-	PagemapHead *head;
-	uint64_t end = 0, present = 0;
 	int ret = image_read(r, &msg);
 
 	if (ret <= 0)
 		return ret < 0 ? ret : bad_map(run, kind, n, "no head", 0);
-	head = (PagemapHead *)msg;
-	l->pages_id = head->pages_id;
-	pagemap_head__free_unpacked(head, NULL);
+	l->pages_id = ((PagemapHead *)msg)->pages_id;
+	protobuf_c_message_free_unpacked(msg, NULL);
 	while ((ret = image_read(r, &msg)) == 1) {
-		PagemapEntry *e = (PagemapEntry *)msg;
-		uint64_t pages = e->has_nr_pages ? e->nr_pages : e->compat_nr_pages;
-
-		if (vec_push(&l->entries, e)) {
-			pagemap_entry__free_unpacked(e, NULL);
-			return fail(&run->err, -ENOMEM, "page map");
-		}
-		if (e->vaddr % PAGE_BYTES || e->vaddr < end || e->vaddr > ADDRESS_END ||
-		    pages > (ADDRESS_END - e->vaddr) / PAGE_BYTES)
-			return bad_map(run, kind, n, "overlapping or wild entry", e->vaddr);
-		end = e->vaddr + pages * PAGE_BYTES;
-		if (entry_flags(e) & PAGES_PRESENT)
-			present += pages * PAGE_BYTES;
+		ret = add_entry(run, (PagemapEntry *)msg, kind, n, l);
+		protobuf_c_message_free_unpacked(msg, NULL);
+		if (ret)
+			break;
 	}
-	if (!ret && present > l->pages_size)
-		return bad_map(run, kind, n, "more pages than the pages image has", present);
 	return ret;
-}
-
-static int level_offsets(struct run *run, struct level *l)
-{
-	uint64_t sum = 0;
-	size_t i;
-
-	l->offsets = calloc(l->entries.n + 1, sizeof(*l->offsets));
-	if (!l->offsets)
-		return fail(&run->err, -ENOMEM, "page map");
-	for (i = 0; i < l->entries.n; i++) {
-		l->offsets[i] = sum;
-		if (entry_flags(l->entries.at[i]) & PAGES_PRESENT)
-			sum += entry_len(l->entries.at[i]);
-	}
-	return 0;
 }
 
 static int level_load(struct run *run, int dir, enum image_id kind, uint64_t n, bool optional,
@@ -147,23 +124,16 @@ static int level_load(struct run *run, int dir, enum image_id kind, uint64_t n, 
 
 	if (ret)
 		return ret;
-	/* The size is checked against what the entries add up to; the id is in the head. */
-	l->pages_size = UINT64_MAX;
 	ret = read_entries(run, r, kind, n, l);
 	image_reader_free(r);
 	if (ret)
 		return ret;
 	image_name(IMG_PAGES, l->pages_id, name, sizeof(name));
-	if (fstatat(dir, name, &st, 0)) {
-		PagemapEntry **e;
-
-		vec_for_each (&l->entries, e)
-			if (entry_flags(*e) & PAGES_PRESENT)
-				return fail(&run->err, -errno, "image %s", name);
-		st.st_size = 0;
-	}
-	l->pages_size = st.st_size;
-	return level_offsets(run, l);
+	if (!fstatat(dir, name, &st, 0))
+		l->pages_size = st.st_size;
+	else if (l->present)
+		return fail(&run->err, -errno, "image %s", name);
+	return 0;
 }
 
 struct loader {
@@ -207,9 +177,8 @@ static size_t find_entry(const struct level *l, uint64_t start)
 
 	while (lo < hi) {
 		size_t mid = (lo + hi) / 2;
-		const PagemapEntry *e = l->entries.at[mid];
 
-		if (e->vaddr + entry_len(e) <= start)
+		if (l->entries.at[mid].end <= start)
 			lo = mid + 1;
 		else
 			hi = mid;
@@ -244,23 +213,22 @@ static int resolve(struct loader *ld, uint32_t depth, uint64_t start, uint64_t l
 	if (ret)
 		return ret;
 	for (i = find_entry(&ld->levels[depth], start); i < ld->levels[depth].entries.n; i++) {
-		const PagemapEntry *e = ld->levels[depth].entries.at[i];
-		uint64_t from = e->vaddr > start ? e->vaddr : start;
-		uint64_t to = e->vaddr + entry_len(e) < end ? e->vaddr + entry_len(e) : end;
+		const struct entry *e = &ld->levels[depth].entries.at[i];
+		uint64_t from = e->start > start ? e->start : start;
+		uint64_t to = e->end < end ? e->end : end;
 
-		if (e->vaddr >= end)
+		if (e->start >= end)
 			break;
 		if (depth && from > at)
 			break;
 		at = to;
-		if (entry_flags(e) & PAGES_PRESENT)
-			ret = add_extent(ld, depth, from, to - from,
-					 ld->levels[depth].offsets[i] + (from - e->vaddr));
-		else if (entry_flags(e) & PAGES_IN_PARENT)
+		if (e->flags & PAGES_PRESENT)
+			ret = add_extent(ld, depth, from, to - from, e->offset + (from - e->start));
+		else if (e->flags & PAGES_IN_PARENT)
 			ret = resolve(ld, depth + 1, from, to - from);
-		else if (!(entry_flags(e) & PAGES_LAZY))
+		else if (!(e->flags & PAGES_LAZY))
 			ret = bad_map(ld->run, ld->kind, ld->n, "entry with unknown flags",
-				      e->vaddr);
+				      e->start);
 		if (ret)
 			return ret;
 	}
@@ -286,7 +254,7 @@ int pagemap_load(struct run *run, const struct image_chain *c, enum image_id kin
 	else if (r == -ENOENT && optional && !run->err.code)
 		r = 0;
 	for (i = 0; i < ld.n_levels; i++)
-		level_free(&ld.levels[i]);
+		vec_free(&ld.levels[i].entries);
 	free(ld.levels);
 	return r;
 }
