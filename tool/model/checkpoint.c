@@ -55,6 +55,17 @@ static void free_mm(struct mm *mm)
 	free(mm);
 }
 
+void checkpoint_forget_mappings(struct checkpoint *cp)
+{
+	struct mm **mm;
+
+	vec_for_each (&cp->mms, mm) {
+		vec_free(&(*mm)->vmas);
+		free_message((*mm)->msg);
+		(*mm)->msg = NULL;
+	}
+}
+
 void checkpoint_free(struct checkpoint *cp)
 {
 	struct sysv_segment *segment;

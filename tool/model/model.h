@@ -165,6 +165,8 @@ int checkpoint_discard(struct run *run);
 /* NULL when there is no memory. */
 struct checkpoint *checkpoint_new(void);
 void checkpoint_free(struct checkpoint *cp);
+/* Free the lists of mappings, which can be long; for who needs them no more. */
+void checkpoint_forget_mappings(struct checkpoint *cp);
 
 /*
  * Add an object whose message has its id or pid already. Taken over on

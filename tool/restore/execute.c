@@ -252,6 +252,8 @@ int execute_start(struct execution *x)
 		ret = clone_seed(x);
 	if (!ret)
 		ret = reg_check_all(x->p);
+	/* While there is nothing else to do; the plan has what it needs of them. */
+	checkpoint_forget_mappings(x->p->cp);
 	if (!ret)
 		ret = execute_wait(x, x->p->n_parking);
 	/* Others that stop are waited for by their parents. */
