@@ -9,7 +9,9 @@
 
 #include "dump/pages.h"
 #include "image/image.h"
+#include "lib/cleanup.h"
 #include "lib/outside.h"
+#include "lib/parallel.h"
 #include "lib/scripts.h"
 #include "resource/checksum.h"
 #include "resource/sysv.h"
@@ -57,23 +59,62 @@ static int collect_all(struct dump *d)
 	return ret;
 }
 
+static int ask_nth(void *context, size_t i)
+{
+	struct dump *d = context;
+	struct dump_task *dt = dump_of(d->cp->tasks.at[i]);
+
+	return dt->tracees.n ? dump_cores(d, dt) : 0;
+}
+
+/* All that is left to do of a task; then nobody looks at it any more. */
+static int save_nth(void *context, size_t i)
+{
+	struct dump *d = context;
+	struct task *t = d->cp->tasks.at[i];
+	struct dump_task *dt = dump_of(t);
+	int ret = dt->tracees.n ? dump_pages(d, dt) : 0;
+
+	if (!ret)
+		ret = checkpoint_save_task(d->run, t);
+	vec_free(&dt->vmas);
+	cleanup_close(&dt->procfd);
+	dt->procfd = -1; /* there are as many as tasks */
+	return ret;
+}
+
+/*
+ * Questions are asked by this thread, which traces the tasks; behind it another one copies
+ * memory and writes images, with its own error and counters. Numbers of images are given before.
+ */
+static int dump_each(struct dump *d)
+{
+	struct run second_run = *d->run;
+	struct dump second = *d;
+	struct task **t;
+	int ret;
+
+	vec_for_each (&d->cp->tasks, t)
+		if (dump_of(*t)->tracees.n && !dump_of(*t)->pages)
+			dump_of(*t)->pages_id = ++d->last_pages_id;
+	second.run = &second_run;
+	second.stats.pages_written = 0;
+	ret = parallel_behind(d->cp->tasks.n, ask_nth, save_nth, d, &second);
+	d->stats.pages_written += second.stats.pages_written;
+	if (!d->run->err.code)
+		d->run->err = second_run.err;
+	return ret;
+}
+
 static int dump_contents(struct dump *d)
 {
 	const struct resource *const *r;
 	struct timespec start;
-	size_t i;
-	int ret = 0;
+	int ret;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
-	progress_start(&d->progress, d->run, "dump memory", 0, true);
-	for (i = 0; !ret && i < d->cp->tasks.n; i++) {
-		struct dump_task *dt = dump_of(d->cp->tasks.at[i]);
-
-		if (dt->tracees.n)
-			ret = dump_cores(d, dt);
-	}
-	if (!ret)
-		ret = dump_pages(d);
+	progress_start(d->progress, d->run, "dump memory", 0, true);
+	ret = dump_each(d);
 	if (!ret)
 		ret = dump_shmem_pages(d);
 	if (!ret)
@@ -82,7 +123,7 @@ static int dump_contents(struct dump *d)
 		if ((*r)->save)
 			ret = (*r)->save(&d->collect);
 	}
-	progress_end(&d->progress);
+	progress_end(d->progress);
 	d->stats.memdump_us = us_since(&start);
 	return ret;
 }
@@ -175,7 +216,8 @@ static void let_run(struct dump *d, int failed)
 
 int dump_run(struct run *run)
 {
-	struct dump d = {.run = run, .own_fds = -1};
+	struct progress progress = {0};
+	struct dump d = {.run = run, .own_fds = -1, .progress = &progress};
 	const bool ends = !run->opt.leave_running && !run->opt.leave_stopped;
 	int ret;
 

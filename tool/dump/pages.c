@@ -15,7 +15,6 @@
 #include "dump/pages.h"
 #include "image/image.h"
 #include "lib/cleanup.h"
-#include "lib/parallel.h"
 #include "mem/pump.h"
 #include "mem/scan.h"
 #include "mem/vma.h"
@@ -210,7 +209,7 @@ static int move_watched(struct page_dump *pd, uint64_t *at_addr)
 	while (!ret && left < end) {
 		n = cut_piece(left, end - left, piece, &bytes);
 		ret = pump_pages(pd->dt->pid, pd->mem, piece, n, pd->pages, at_addr);
-		progress_add(&pd->d->progress, bytes);
+		progress_add(pd->d->progress, bytes);
 		left += left[n - 1].len ? n - 1 : n;
 	}
 	return ret;
@@ -221,7 +220,7 @@ static int move(struct page_dump *pd)
 	uint64_t addr = 0;
 	int ret;
 
-	if (pd->d->progress.on)
+	if (pd->d->progress->on)
 		ret = move_watched(pd, &addr);
 	else
 		ret = pump_pages(pd->dt->pid, pd->mem, pd->extents.at, pd->extents.n, pd->pages,
@@ -422,7 +421,7 @@ int page_dump_end(struct dump *d, struct dump_task *dt, int ret)
 	return ret;
 }
 
-static int dump_task_pages(struct dump *d, struct dump_task *dt)
+int dump_pages(struct dump *d, struct dump_task *dt)
 {
 	area_vec areas = {0};
 	int ret = dt->pages ? 0 : page_dump_start(d, dt);
@@ -433,33 +432,4 @@ static int dump_task_pages(struct dump *d, struct dump_task *dt)
 		ret = page_dump_areas(d, dt->pages, areas.at, areas.n);
 	vec_free(&areas);
 	return page_dump_end(d, dt, ret);
-}
-
-static int dump_nth(void *context, size_t i)
-{
-	struct dump *d = context;
-	struct dump_task *dt = dump_of(d->cp->tasks.at[i]);
-
-	return dt->tracees.n ? dump_task_pages(d, dt) : 0;
-}
-
-/* By two threads, each with its own error and counters; the numbers of images are given before. */
-int dump_pages(struct dump *d)
-{
-	struct run second_run = *d->run;
-	struct dump second = *d;
-	struct task **t;
-	int ret;
-
-	vec_for_each (&d->cp->tasks, t)
-		if (dump_of(*t)->tracees.n && !dump_of(*t)->pages)
-			dump_of(*t)->pages_id = ++d->last_pages_id;
-	second.run = &second_run;
-	second.stats.pages_written = 0;
-	second.progress.on = false; /* one line is drawn, by one thread */
-	ret = parallel_for(d->cp->tasks.n, dump_nth, d, &second);
-	d->stats.pages_written += second.stats.pages_written;
-	if (!d->run->err.code)
-		d->run->err = second_run.err;
-	return ret;
 }

@@ -81,7 +81,7 @@ struct dump {
 	uint32_t last_pages_id;
 	uint64_t own_ns[N_NAMESPACES]; /* inode numbers (tree.c) */
 	struct dump_stats stats;
-	struct progress progress; /* of memory */
+	struct progress *progress; /* of memory */
 	bool frozen;
 	size_t n_asked_for_locks;	/* descriptors, one by one (locks.c) */
 	VEC(struct locked_file) locked; /* then: files with locks, on the whole system */
@@ -151,8 +151,8 @@ int dump_cores(struct dump *d, struct dump_task *dt);
 int page_images_create(struct dump *d, enum image_id id, uint64_t n, uint32_t pages_id,
 		       struct image_writer **ret_map, int *ret_pages);
 
-/* Contents of memory: of all tasks, of what they share. (pages.c, shmem.c) */
-int dump_pages(struct dump *d);
+/* Contents of memory: of one task, of what they share. (pages.c, shmem.c) */
+int dump_pages(struct dump *d, struct dump_task *dt);
 int dump_shmem_pages(struct dump *d);
 /* Secret memory that this task, which sits in the stub, can read. */
 int dump_secrets(struct dump *d, struct dump_task *dt);

@@ -148,3 +148,90 @@ int parallel_in_order(size_t n, size_t depth, void (*make)(void *context, size_t
 		drop(context, l.used);
 	return ret;
 }
+
+/* --- one behind the other -------------------------------------------------- */
+
+/* The helper sleeps until so many are led: waking it for each would cost more than it does. */
+#define FAR 8
+
+struct pursuit {
+	size_t n, led, followed;
+	int error; /* the first */
+	bool done; /* leading */
+	int (*follow)(void *context, size_t i);
+	void *theirs;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+};
+
+static void set_error(struct pursuit *p, int ret)
+{
+	if (ret < 0 && !p->error)
+		p->error = ret;
+}
+
+/* Called with the lock, which it lets go of meanwhile. */
+static void follow_next(struct pursuit *p, void *context)
+{
+	size_t i = p->followed++;
+	int ret;
+
+	pthread_mutex_unlock(&p->lock);
+	ret = p->follow(context, i);
+	pthread_mutex_lock(&p->lock);
+	set_error(p, ret);
+}
+
+static void *pursue(void *arg)
+{
+	struct pursuit *p = arg;
+
+	pthread_mutex_lock(&p->lock);
+	while (!p->error && !(p->done && p->followed == p->led)) {
+		if (p->followed == p->led)
+			while (!p->error && !p->done && p->led < p->followed + FAR)
+				pthread_cond_wait(&p->changed, &p->lock);
+		else
+			follow_next(p, p->theirs);
+	}
+	pthread_mutex_unlock(&p->lock);
+	return NULL;
+}
+
+/* Called with the lock, which it lets go of meanwhile. */
+static void lead_all(struct pursuit *p, int (*lead)(void *context, size_t i), void *mine)
+{
+	int ret;
+
+	while (!p->error && p->led < p->n) {
+		pthread_mutex_unlock(&p->lock);
+		ret = lead(mine, p->led); /* nobody else changes it */
+		pthread_mutex_lock(&p->lock);
+		set_error(p, ret);
+		if (ret >= 0 && ++p->led == p->followed + FAR)
+			pthread_cond_signal(&p->changed);
+	}
+	p->done = true;
+	pthread_cond_signal(&p->changed);
+}
+
+int parallel_behind(size_t n, int (*lead)(void *context, size_t i),
+		    int (*follow)(void *context, size_t i), void *mine, void *theirs)
+{
+	struct pursuit p = {.n = n,
+			    .follow = follow,
+			    .theirs = theirs,
+			    .lock = PTHREAD_MUTEX_INITIALIZER,
+			    .changed = PTHREAD_COND_INITIALIZER};
+	pthread_t helper;
+	bool helped = n >= ENOUGH && !pthread_create(&helper, NULL, pursue, &p);
+
+	pthread_mutex_lock(&p.lock);
+	lead_all(&p, lead, mine);
+	while (!p.error && p.followed < p.led)
+		follow_next(&p, mine);
+	pthread_mutex_unlock(&p.lock);
+	if (helped)
+		pthread_join(helper, NULL);
+	return p.error;
+}

@@ -22,4 +22,12 @@ int parallel_in_order(size_t n, size_t depth, void (*make)(void *context, size_t
 		      int (*use)(void *context, size_t i), void (*drop)(void *context, size_t i),
 		      void *context);
 
+/*
+ * Two steps for each of many things: lead(mine, i) here, in order; follow(context, i) at some
+ * time behind it, in a helper with @theirs, and here with @mine once all are led. Without a
+ * helper (few things, no thread) here only, when all are led. Errors as parallel_for().
+ */
+int parallel_behind(size_t n, int (*lead)(void *context, size_t i),
+		    int (*follow)(void *context, size_t i), void *mine, void *theirs);
+
 #endif

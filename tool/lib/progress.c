@@ -55,13 +55,11 @@ static void draw(struct progress *p)
 	p->drawn = write(STDERR_FILENO, line, n) == n;
 }
 
-void progress_add(struct progress *p, uint64_t more)
+/* Not more often than it can be read. */
+static void draw_at_times(struct progress *p)
 {
 	struct timespec now;
 
-	p->done += more;
-	if (!p->on)
-		return;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (now.tv_sec < p->next.tv_sec ||
 	    (now.tv_sec == p->next.tv_sec && now.tv_nsec < p->next.tv_nsec))
@@ -69,6 +67,15 @@ void progress_add(struct progress *p, uint64_t more)
 	p->next = now;
 	set_next(&p->next, THEN_EVERY_MS);
 	draw(p);
+}
+
+void progress_add(struct progress *p, uint64_t more)
+{
+	__atomic_fetch_add(&p->done, more, __ATOMIC_RELAXED);
+	if (!p->on || __atomic_exchange_n(&p->busy, true, __ATOMIC_ACQUIRE))
+		return;
+	draw_at_times(p);
+	__atomic_store_n(&p->busy, false, __ATOMIC_RELEASE);
 }
 
 void progress_end(struct progress *p)

@@ -2,7 +2,7 @@
 /*
  * Progress of long work, on stderr if that is a terminal: one line that is
  * rewritten some times a second, shows up only when the work takes a while, and
- * is wiped at the end. Cheap enough to be told of every step.
+ * is wiped at the end. Cheap enough to be told of every step, by several threads.
  */
 #ifndef STASIS_LIB_PROGRESS_H
 #define STASIS_LIB_PROGRESS_H
@@ -19,6 +19,7 @@ struct progress {
 	bool bytes;
 	bool on;    /* someone can see it */
 	bool drawn; /* a line is on the screen */
+	bool busy;  /* somebody is drawing; atomic */
 	struct timespec next;
 };
 

@@ -25,33 +25,50 @@ static void free_file(struct file *f)
 	free(f);
 }
 
-static void free_task(struct task *t)
+void task_forget(struct task *t)
 {
 	struct thread *th;
 
 	vec_for_each (&t->threads, th)
 		free_message(th->core);
 	vec_free(&t->threads);
-	vec_free(&t->children);
 	free_message(t->fs);
+	t->fs = NULL;
+}
+
+static void free_task(struct task *t)
+{
+	task_forget(t);
+	vec_free(&t->children);
 	free_message(t->msg);
 	free(t);
 }
 
-static void free_fdtable(struct fdtable *table)
+void fdtable_forget(struct fdtable *table)
 {
 	struct fd *fd;
 
 	vec_for_each (&table->fds, fd)
 		free_message(fd->msg);
 	vec_free(&table->fds);
+}
+
+static void free_fdtable(struct fdtable *table)
+{
+	fdtable_forget(table);
 	free(table);
+}
+
+void mm_forget(struct mm *mm)
+{
+	vec_free(&mm->vmas);
+	free_message(mm->msg);
+	mm->msg = NULL;
 }
 
 static void free_mm(struct mm *mm)
 {
-	vec_free(&mm->vmas);
-	free_message(mm->msg);
+	mm_forget(mm);
 	free(mm);
 }
 

@@ -79,6 +79,7 @@ struct task {
 	struct fdtable *fdtable;    /* NULL for zombies */
 	FsEntry *fs;		    /* NULL for zombies */
 	struct file *cwd, *root;
+	bool saved; /* and forgotten: has no core, mappings and so on any more */
 	void *dump; /* the dumper's own while it runs */
 	void *plan; /* the planner's own while it runs */
 };
@@ -151,6 +152,13 @@ int checkpoint_look(struct run *run, struct checkpoint **ret);
 int checkpoint_save(struct run *run, struct checkpoint *cp);
 
 /*
+ * At dump: write what checkpoint_save() would write for this task, and forget it; two tasks
+ * may be saved at once. Of a descriptor table that is when the task is saved that is asked
+ * about it.
+ */
+int checkpoint_save_task(struct run *run, struct task *t);
+
+/*
  * And it stays one if the machine goes down now. That may take as long as the disk needs for
  * all that was written. A folder that cannot be synced loses its inventory.
  */
@@ -167,6 +175,11 @@ struct checkpoint *checkpoint_new(void);
 void checkpoint_free(struct checkpoint *cp);
 /* Free the lists of mappings, which can be long; for who needs them no more. */
 void checkpoint_forget_mappings(struct checkpoint *cp);
+
+/* What only the images of this one object hold is freed; nobody may look at it any more. */
+void task_forget(struct task *t);
+void fdtable_forget(struct fdtable *table);
+void mm_forget(struct mm *mm);
 
 /*
  * Add an object whose message has its id or pid already. Taken over on

@@ -76,6 +76,11 @@ static int save_core(struct run *run, struct thread *th)
 	return ret;
 }
 
+static int save_mm(struct run *run, const struct mm *mm)
+{
+	return image_put(run->images_dirfd, IMG_MM, task_pid(mm->owner), &mm->msg->base, &run->err);
+}
+
 static int save_task(struct run *run, struct task *t)
 {
 	struct thread *th;
@@ -89,6 +94,26 @@ static int save_task(struct run *run, struct task *t)
 	if (!t->fs)
 		return 0;
 	return image_put(run->images_dirfd, IMG_FS, task_pid(t), &t->fs->base, &run->err);
+}
+
+int checkpoint_save_task(struct run *run, struct task *t)
+{
+	struct fdtable *table = t->fdtable && t->fdtable->asked_of == t ? t->fdtable : NULL;
+	int ret = save_task(run, t);
+
+	if (!ret && table)
+		ret = save_fdtable(run, table);
+	if (!ret && t->mm)
+		ret = save_mm(run, t->mm);
+	if (ret)
+		return ret;
+	task_forget(t);
+	if (table)
+		fdtable_forget(table);
+	if (t->mm)
+		mm_forget(t->mm);
+	t->saved = true;
+	return 0;
 }
 
 static int save_locks(struct run *run, struct checkpoint *cp)
@@ -148,16 +173,14 @@ static int save_nth(void *context, size_t i)
 {
 	const struct saver *s = context;
 	struct checkpoint *cp = s->cp;
-	const struct mm *mm = i < cp->mms.n ? cp->mms.at[i] : NULL;
 	int ret = 0;
 
 	if (i < cp->tasks.n)
 		ret = save_task(s->run, cp->tasks.at[i]);
 	if (!ret && i < cp->fdtables.n)
 		ret = save_fdtable(s->run, cp->fdtables.at[i]);
-	if (!ret && mm)
-		ret = image_put(s->run->images_dirfd, IMG_MM, task_pid(mm->owner), &mm->msg->base,
-				&s->run->err);
+	if (!ret && i < cp->mms.n)
+		ret = save_mm(s->run, cp->mms.at[i]);
 	return ret;
 }
 
@@ -167,6 +190,8 @@ static int save_each(struct run *run, struct checkpoint *cp)
 	size_t n = cp->tasks.n;
 	int ret;
 
+	if (n && cp->tasks.at[0]->saved)
+		return 0; /* one by one, all of them */
 	if (n < cp->fdtables.n)
 		n = cp->fdtables.n;
 	if (n < cp->mms.n)
