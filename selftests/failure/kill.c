@@ -8,7 +8,6 @@
  * in it that wasn't there before.
  */
 #include <err.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
@@ -17,12 +16,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "failure/moments.h"
 #include "lib/engine.h"
 #include "lib/snapshot.h"
 #include "lib/tap.h"
@@ -43,22 +41,6 @@ struct kill_test {
 	pid_t pid;
 	struct snapshot before;
 };
-
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec + t.tv_nsec / 1e9;
-}
-
-static void pass(double seconds)
-{
-	struct timespec t = {.tv_sec = (time_t)seconds,
-			     .tv_nsec = (long)((seconds - (time_t)seconds) * 1e9)};
-
-	nanosleep(&t, NULL);
-}
 
 static void start_worker(struct kill_test *k)
 {
@@ -97,45 +79,30 @@ static void start_worker(struct kill_test *k)
 static pid_t start_dump(struct kill_test *k, bool traced)
 {
 	char target[16], out[PATH_MAX];
-	pid_t pid;
+	char *argv[] = {(char *)k->engine.path,
+			"dump",
+			"-t",
+			target,
+			"-D",
+			k->images,
+			"-R",
+			"-o",
+			"dump.log",
+			"-v4",
+			NULL};
 
 	snprintf(target, sizeof(target), "%d", k->pid);
 	snprintf(out, sizeof(out), "%s/dump.out", k->dir);
 	mkdir(k->images, 0700);
-	pid = fork();
-	if (pid == 0) {
-		int fd = open(out, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-
-		dup2(fd, 1);
-		dup2(fd, 2);
-		if (traced)
-			ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-		execl(k->engine.path, k->engine.path, "dump", "-t", target, "-D", k->images, "-R",
-		      "-o", "dump.log", "-v4", NULL);
-		_exit(127);
-	}
-	return pid;
+	return start_tool(argv, out, traced);
 }
 
-/* Let a traced dumper make @limit system calls and kill it; returns how many it made. */
 static long dump_steps(struct kill_test *k, long limit)
 {
 	pid_t pid = start_dump(k, true);
-	long steps = 0;
-	int status;
+	long steps = kill_at_step(pid, limit, TOOL);
 
-	if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
-		errx(1, "the dumper does not start");
-	ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
-	for (int sig = 0; ptrace(PTRACE_SYSCALL, pid, NULL, (long)sig) == 0;) {
-		if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
-			return steps;
-		sig = WSTOPSIG(status) == (SIGTRAP | 0x80) ? 0 : WSTOPSIG(status);
-		if (sig == 0 && ++steps == limit)
-			break;
-	}
-	kill(pid, SIGKILL);
-	waitpid(pid, &status, 0);
+	waitpid(pid, NULL, 0);
 	return steps;
 }
 

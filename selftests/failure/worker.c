@@ -1,20 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * worker FOLDER: a tree that computes for as long as it is let, in ways that show any
+ * worker FOLDER [more]: a tree that computes for as long as it is let, in ways that show any
  * harm done to it: checksums in registers, handed through pipes, by threads, in children.
  *
  * FOLDER/work is mapped by all: each worker counts its steps there. When its first byte
  * is set they end, and each checks its whole chain of steps anew. Status 0: all right.
+ *
+ * more: with what a restore has to make for a moment or for ever: deleted files, some with two
+ * names or in a deleted folder, a System V segment, a child that is stopped and one that is dead.
  */
 #include <err.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,6 +32,7 @@ struct board {
 	_Atomic int stop;
 	_Atomic int ready;
 	_Atomic uint64_t steps[N_WORKERS];
+	int segment;
 };
 
 static uint64_t step(uint64_t x)
@@ -140,21 +148,104 @@ static void process(struct board *board, int first)
 		check(&jobs[i]);
 }
 
+/* --- more ----------------------------------------------------------------- */
+
+#define N_GHOSTS 24
+
+struct more {
+	int ghosts[N_GHOSTS];
+	int *segment;
+	pid_t stopped, dead;
+};
+
+/* A deleted file, its number in it; every third was in a deleted folder, others had two names. */
+static int make_ghost(const char *folder, int nth)
+{
+	char path[4096], other[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/ghosts/%d", folder, nth);
+	if (nth % 3 == 0 && (mkdir(path, 0700) || !strcat(path, "/below")))
+		err(2, "%s", path);
+	fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, &nth, sizeof(nth)) != sizeof(nth))
+		err(2, "%s", path);
+	snprintf(other, sizeof(other), "%s/ghosts/%d.other", folder, nth);
+	if (nth % 3 == 1 &&
+	    (link(path, other) || open(other, O_RDONLY | O_CLOEXEC) < 0 || unlink(other)))
+		err(2, "%s", other);
+	unlink(path);
+	if (nth % 3 == 0) {
+		*strrchr(path, '/') = 0;
+		rmdir(path);
+	}
+	return fd;
+}
+
+static pid_t make_child(int signal)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		err(2, "fork");
+	if (!pid) {
+		raise(signal);
+		_exit(0);
+	}
+	waitid(P_PID, pid, &(siginfo_t){0}, WSTOPPED | WEXITED | WNOWAIT);
+	return pid;
+}
+
+static void make_more(struct more *m, struct board *board, const char *folder)
+{
+	int i;
+
+	for (i = 0; i < N_GHOSTS; i++)
+		m->ghosts[i] = make_ghost(folder, i);
+	board->segment = shmget(IPC_PRIVATE, 1 << 20, 0600 | IPC_CREAT);
+	m->segment = shmat(board->segment, NULL, 0);
+	if (board->segment < 0 || m->segment == (void *)-1)
+		err(2, "System V segment");
+	m->segment[1 << 17] = 42;
+	m->stopped = make_child(SIGSTOP);
+	m->dead = make_child(SIGKILL);
+}
+
+static void check_more(struct more *m)
+{
+	int i, number, status;
+
+	for (i = 0; i < N_GHOSTS; i++)
+		if (pread(m->ghosts[i], &number, sizeof(number), 0) != sizeof(number) ||
+		    number != i)
+			err(1, "deleted file %d", i);
+	if (m->segment[1 << 17] != 42)
+		errx(1, "System V segment: %d", m->segment[1 << 17]);
+	if (waitpid(m->dead, &status, 0) != m->dead || status != SIGKILL)
+		errx(1, "the dead child: wait status %#x", status);
+	kill(m->stopped, SIGCONT);
+	if (waitpid(m->stopped, &status, 0) != m->stopped || status)
+		errx(1, "the stopped child: wait status %#x", status);
+}
+
 int main(int argc, char **argv)
 {
+	struct more more = {};
 	struct board *board;
 	char path[4096];
 	pid_t child;
 	int fd, status;
 
-	if (argc != 2 || argv[1][0] == '-')
-		errx(2, "usage: worker FOLDER");
+	if (argc < 2 || argc > 3 || argv[1][0] == '-')
+		errx(2, "usage: worker FOLDER [more]");
 	snprintf(path, sizeof(path), "%s/work", argv[1]);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	board = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (fd < 0 || board == MAP_FAILED)
 		err(2, "%s", path);
 	close(fd);
+	if (argc > 2)
+		make_more(&more, board, argv[1]);
 	child = fork();
 	if (child < 0)
 		err(2, "fork");
@@ -163,5 +254,7 @@ int main(int argc, char **argv)
 		_exit(0);
 	if (waitpid(child, &status, 0) != child || status)
 		errx(1, "the child ended with wait status %#x", status);
+	if (argc > 2)
+		check_more(&more);
 	return 0;
 }
