@@ -36,7 +36,8 @@ struct operand plan_step(struct plan *p, struct plan_slot *slot, const char *why
 			 int nr, int flags, int64_t expect, int n, const struct operand *args)
 {
 	uint32_t index = p->steps.n;
-	struct step *step = vec_add(&p->steps);
+	struct step *step = vec_reserve(&p->values, n) ? NULL : vec_add(&p->steps);
+	int i;
 
 	if (!step) {
 		p->no_memory = true;
@@ -51,8 +52,11 @@ struct operand plan_step(struct plan *p, struct plan_slot *slot, const char *why
 	step->slot = slot->index;
 	step->n_args = n;
 	step->next = NO_STEP;
-	if (n)
-		memcpy(step->arg, args, n * sizeof(*args));
+	step->args = p->values.n;
+	for (i = 0; i < n; i++) {
+		step->kinds |= (uint32_t)args[i].kind << (4 * i);
+		p->values.at[p->values.n++] = args[i].value;
+	}
 	if (slot->head[slot->phase] == NO_STEP)
 		slot->head[slot->phase] = index;
 	else

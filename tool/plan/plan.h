@@ -46,14 +46,16 @@ enum plan_phase {
 	PHASE_COUNT
 };
 
+/* There are some 70 for every task: operands lie aside, as many as there are. */
 struct step {
 	uint16_t nr; /* system call or STUB_* */
 	uint16_t flags;
 	uint8_t phase, n_args;
 	uint32_t slot;
-	uint32_t next; /* next step of slot and phase, or NO_STEP */
-	uint64_t op;   /* arena offset, once laid out */
-	struct operand arg[6];
+	uint32_t next;	/* next step of slot and phase, or NO_STEP */
+	uint32_t kinds; /* of the operands, four bits each, operand 0 lowest; see step_arg() */
+	uint32_t args;	/* the first one's value in plan->values */
+	uint64_t op;	/* arena offset, once laid out */
 	int64_t expect;
 	const char *why;  /* literal; may hold one %ld for `subject` */
 	uint64_t subject; /* what it is done to: descriptor, address, pid ... */
@@ -123,6 +125,7 @@ struct plan {
 	struct checkpoint *cp;
 	bool no_memory;
 	VEC(struct step) steps;
+	VEC(uint64_t) values;	       /* of operands */
 	VEC(struct plan_slot *) slots; /* [0] is the root task */
 	VEC(uint8_t) data;
 	VEC(struct relocation) relocations;
@@ -162,6 +165,11 @@ struct plan_slot *plan_slot_new(struct plan *p, enum slot_kind kind, const struc
 /* Add a step to slot->phase; its result as an operand. @why: see struct step. */
 struct operand plan_step(struct plan *p, struct plan_slot *slot, const char *why, uint64_t subject,
 			 int nr, int flags, int64_t expect, int n, const struct operand *args);
+
+static inline struct operand step_arg(const struct plan *p, const struct step *s, int i)
+{
+	return (struct operand){s->kinds >> (4 * i) & 15, p->values.at[s->args + i]};
+}
 
 #define PLAN_ARGS(...)                                                                       \
 	sizeof((struct operand[]){__VA_ARGS__}) / sizeof(struct operand), (struct operand[]) \

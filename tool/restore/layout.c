@@ -102,7 +102,7 @@ static void write_step(const struct plan *p, const struct step *s, uint8_t *aren
 	op->flags = s->flags;
 	op->expect = s->expect;
 	for (i = 0; i < s->n_args; i++) {
-		op->arg[i] = lower(p, s->arg[i], &kind);
+		op->arg[i] = lower(p, step_arg(p, s, i), &kind);
 		op->kinds |= STUB_KIND(i, kind);
 	}
 }

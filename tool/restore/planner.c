@@ -42,6 +42,7 @@ void planner_free(struct plan *p)
 	}
 	vec_free(&p->slots);
 	vec_free(&p->steps);
+	vec_free(&p->values);
 	vec_free(&p->data);
 	free(p->file_states);
 	vec_free(&p->leftovers);

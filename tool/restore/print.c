@@ -155,10 +155,8 @@ static void put_operand(struct out *o, const struct plan *p, const struct operan
 }
 
 /* An argument whose bits have names. */
-static bool put_named(struct out *o, const struct step *s, int i)
+static bool put_named(struct out *o, const struct step *s, const struct operand *a, int i)
 {
-	const struct operand *a = &s->arg[i];
-
 	if (a->kind != OPERAND_IMM)
 		return false;
 	if ((s->nr == __NR_mmap || s->nr == __NR_mprotect) && i == 2)
@@ -199,6 +197,7 @@ static const char *op_name(unsigned int nr)
 static void put_call(struct out *o, const struct plan *p, const struct step *s)
 {
 	const char *name = op_name(s->nr);
+	struct operand a;
 	int i;
 
 	if (name)
@@ -207,8 +206,9 @@ static void put_call(struct out *o, const struct plan *p, const struct step *s)
 		put(o, "syscall_%u(", s->nr);
 	for (i = 0; i < s->n_args; i++) {
 		put(o, "%s", i ? ", " : "");
-		if (!put_named(o, s, i))
-			put_operand(o, p, &s->arg[i]);
+		a = step_arg(p, s, i);
+		if (!put_named(o, s, &a, i))
+			put_operand(o, p, &a);
 	}
 	put(o, ")");
 	if (s->flags & STUB_EXPECT && (s->expect < 0 || s->expect >= 4096))
