@@ -25,12 +25,48 @@ static void free_file(struct file *f)
 	free(f);
 }
 
+/* Most of the 62 actions of a task are this one; it is kept once. */
+static const SaEntry default_action = {
+	.base = {&sa_entry__descriptor, 0, NULL},
+	.has_compat_sigaction = true,
+};
+
+static bool is_default(const SaEntry *e)
+{
+	return !e->sigaction && !e->flags && !e->restorer && !e->mask && !e->has_mask_extended &&
+	       e->has_compat_sigaction && !e->compat_sigaction && !e->base.n_unknown_fields;
+}
+
+void core_share(CoreEntry *core)
+{
+	size_t i;
+
+	for (i = 0; core->tc && i < core->tc->n_sigactions; i++) {
+		SaEntry **e = &core->tc->sigactions[i];
+
+		if (!is_default(*e))
+			continue;
+		free_message(*e);
+		*e = (SaEntry *)&default_action;
+	}
+}
+
+static void free_core(CoreEntry *core)
+{
+	size_t i;
+
+	for (i = 0; core && core->tc && i < core->tc->n_sigactions; i++)
+		if (core->tc->sigactions[i] == &default_action)
+			core->tc->sigactions[i] = NULL;
+	free_message(core);
+}
+
 void task_forget(struct task *t)
 {
 	struct thread *th;
 
 	vec_for_each (&t->threads, th)
-		free_message(th->core);
+		free_core(th->core);
 	vec_free(&t->threads);
 	free_message(t->fs);
 	t->fs = NULL;
@@ -76,11 +112,8 @@ void checkpoint_forget_mappings(struct checkpoint *cp)
 {
 	struct mm **mm;
 
-	vec_for_each (&cp->mms, mm) {
-		vec_free(&(*mm)->vmas);
-		free_message((*mm)->msg);
-		(*mm)->msg = NULL;
-	}
+	vec_for_each (&cp->mms, mm)
+		mm_forget(*mm);
 }
 
 void checkpoint_free(struct checkpoint *cp)

@@ -357,7 +357,10 @@ static int load_core(struct loader *l, struct task *t, pid_t tid)
 	th->core = (CoreEntry *)msg;
 	if (l->look && (th->core->tc || t->threads.n > 1))
 		return 0;
-	return check_core(l->run, th, t->threads.n == 1);
+	ret = check_core(l->run, th, t->threads.n == 1);
+	if (!ret)
+		core_share(th->core);
+	return ret;
 }
 
 static int load_threads(struct loader *l, struct task *t)

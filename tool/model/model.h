@@ -176,6 +176,9 @@ void checkpoint_free(struct checkpoint *cp);
 /* Free the lists of mappings, which can be long; for who needs them no more. */
 void checkpoint_forget_mappings(struct checkpoint *cp);
 
+/* Let many cores have in common what they all have. Nobody may change their parts then. */
+void core_share(CoreEntry *core);
+
 /* What only the images of this one object hold is freed; nobody may look at it any more. */
 void task_forget(struct task *t);
 void fdtable_forget(struct fdtable *table);
