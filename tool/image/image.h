@@ -93,6 +93,7 @@ int image_put(int dirfd, enum image_id id, uint64_t n, const ProtobufCMessage *m
 /* --- reading ---------------------------------------------------------- */
 
 struct image_reader;
+struct pool;
 
 /* Open and check the magics. -ENOENT (err untouched) when the file is missing and @optional. */
 int image_open(int dirfd, enum image_id id, uint64_t n, bool optional, struct error *err,
@@ -103,6 +104,8 @@ int image_open_path(int dirfd, const char *path, const struct image_kind *kind, 
 /* The same on @fd, which is taken over (also on failure); @name is for messages. */
 int image_reader_new(int fd, const struct image_kind *kind, const char *name, struct error *err,
 		     struct image_reader **ret);
+/* Messages that are read from here on belong to @pool: they are not freed by themselves. */
+void image_reader_into(struct image_reader *r, struct pool *pool);
 const struct image_kind *image_reader_kind(const struct image_reader *r);
 /*
  * The next entry. 1: *ret is a message owned by the caller

@@ -10,6 +10,7 @@
 #include "image/image.h"
 #include "image/magic.h"
 #include "image/nesting.h"
+#include "lib/pool.h"
 #include "proto/stasis.pb-c.h"
 
 /*
@@ -26,8 +27,9 @@ struct image_reader {
 	uint64_t offset;	       /* of the next byte */
 	uint64_t start;		       /* file offset of buf[0] */
 	size_t filled, room;
-	uint64_t entries; /* read so far */
-	bool chunks;	  /* a ghost file in chunks: they are its further entries */
+	uint64_t entries;  /* read so far */
+	struct pool *pool; /* that messages are in; NULL: each by itself */
+	bool chunks;	   /* a ghost file in chunks: they are its further entries */
 	uint8_t *buf;
 	char name[IMAGE_NAME_MAX];
 };
@@ -265,9 +267,26 @@ int image_pass(struct image_reader *r)
 	return code;
 }
 
+static void *take(void *pool, size_t size)
+{
+	return pool_alloc(pool, size);
+}
+
+static void keep(void *pool, void *what)
+{
+	(void)pool;
+	(void)what;
+}
+
+void image_reader_into(struct image_reader *r, struct pool *pool)
+{
+	r->pool = pool;
+}
+
 int image_read_as(struct image_reader *r, const ProtobufCMessageDescriptor *desc,
 		  ProtobufCMessage **ret)
 {
+	ProtobufCAllocator pooled = {take, keep, r->pool};
 	const uint64_t at = r->offset;
 	ProtobufCMessage *msg;
 	uint32_t len;
@@ -279,7 +298,7 @@ int image_read_as(struct image_reader *r, const ProtobufCMessageDescriptor *desc
 		bad(r, at, "entry %" PRIu64 " is nested too deeply", r->entries);
 		return bad_hint(r);
 	}
-	msg = protobuf_c_message_unpack(desc, NULL, len, here(r));
+	msg = protobuf_c_message_unpack(desc, r->pool ? &pooled : NULL, len, here(r));
 	if (!msg) {
 		bad(r, at, "entry %" PRIu64 " is no valid %s", r->entries, desc->name);
 		return bad_hint(r);

@@ -17,10 +17,12 @@ static void free_message(void *msg)
 		protobuf_c_message_free_unpacked(msg, NULL);
 }
 
-static void free_file(struct file *f)
+static void free_file(const struct checkpoint *cp, struct file *f)
 {
 	if (f->forget)
 		f->forget(f);
+	if (cp->pooled)
+		return;
 	free_message(f->msg);
 	free(f);
 }
@@ -85,7 +87,8 @@ void fdtable_forget(struct fdtable *table)
 	struct fd *fd;
 
 	vec_for_each (&table->fds, fd)
-		free_message(fd->msg);
+		if (!table->pooled)
+			free_message(fd->msg);
 	vec_free(&table->fds);
 }
 
@@ -128,7 +131,7 @@ void checkpoint_free(struct checkpoint *cp)
 	if (!cp)
 		return;
 	vec_for_each (&cp->files, f)
-		free_file(*f);
+		free_file(cp, *f);
 	vec_for_each (&cp->tasks, t)
 		free_task(*t);
 	vec_for_each (&cp->fdtables, table)
@@ -149,6 +152,7 @@ void checkpoint_free(struct checkpoint *cp)
 	vec_free(&cp->locks);
 	free_message(cp->inventory);
 	free_message(cp->seccomp);
+	pool_free(&cp->pool);
 	free(cp);
 }
 
@@ -185,8 +189,11 @@ static size_t task_place(const struct checkpoint *cp, pid_t pid)
 
 struct file *checkpoint_file(const struct checkpoint *cp, uint32_t id)
 {
-	size_t at = file_place(cp, id);
+	/* Mostly there are no gaps. */
+	size_t at = cp->files.n ? id - cp->files.at[0]->id : 0;
 
+	if (at >= cp->files.n || cp->files.at[at]->id != id)
+		at = file_place(cp, id);
 	return at < cp->files.n && cp->files.at[at]->id == id ? cp->files.at[at] : NULL;
 }
 

@@ -121,7 +121,7 @@ static int load_inventory(struct loader *l)
 
 static int add_file(struct loader *l, FileEntry *e)
 {
-	struct file *f = calloc(1, sizeof(*f));
+	struct file *f = pool_alloc(&l->cp->pool, sizeof(*f));
 	int ret = f ? 0 : -ENOMEM;
 
 	if (f) {
@@ -133,8 +133,6 @@ static int add_file(struct loader *l, FileEntry *e)
 			bad_image(l->run, "files.img: id %u occurs twice", e->id);
 		else
 			fail(&l->run->err, ret, "image files.img");
-		protobuf_c_message_free_unpacked(&e->base, NULL);
-		free(f);
 		return ret;
 	}
 	return check_file(l->run, e);
@@ -148,6 +146,7 @@ static int load_files(struct loader *l)
 
 	if (ret)
 		return ret;
+	image_reader_into(r, &l->cp->pool);
 	while ((ret = image_read(r, &msg)) == 1) {
 		warn_of_unknown(l, IMG_FILES, 0, msg);
 		ret = add_file(l, (FileEntry *)msg);
@@ -182,16 +181,25 @@ static int compare_fds(const void *a, const void *b)
 	return (x->msg->fd > y->msg->fd) - (x->msg->fd < y->msg->fd);
 }
 
+/* Mostly they are sorted. */
+static void sort_fds(struct fdtable *table)
+{
+	for (size_t i = 1; i < table->fds.n; i++) {
+		if (table->fds.at[i].msg->fd < table->fds.at[i - 1].msg->fd) {
+			vec_sort(&table->fds, compare_fds);
+			break;
+		}
+	}
+}
+
 static int add_fd(struct loader *l, struct fdtable *table, FdinfoEntry *e)
 {
 	struct fd *fd = vec_add(&table->fds);
 	char what[48], t1[16], t2[16];
 	int ret;
 
-	if (!fd) {
-		protobuf_c_message_free_unpacked(&e->base, NULL);
+	if (!fd)
 		return fail(&l->run->err, -ENOMEM, "image fdinfo-%u.img", table->id);
-	}
 	fd->msg = e;
 	if (e->fd > INT32_MAX)
 		return bad_image(l->run, "fdinfo-%u.img: descriptor %u", table->id, e->fd);
@@ -217,6 +225,7 @@ static int read_fdtable(struct loader *l, struct fdtable *table)
 	/* CRIU writes none for a task without descriptors. */
 	if (ret)
 		return ret == -ENOENT && !l->run->err.code ? 0 : ret;
+	image_reader_into(r, &l->cp->pool);
 	while ((ret = image_read(r, &msg)) == 1) {
 		warn_of_unknown(l, IMG_FDINFO, table->id, msg);
 		ret = add_fd(l, table, (FdinfoEntry *)msg);
@@ -226,7 +235,7 @@ static int read_fdtable(struct loader *l, struct fdtable *table)
 	image_reader_free(r);
 	if (ret)
 		return ret;
-	vec_sort(&table->fds, compare_fds);
+	sort_fds(table);
 	for (size_t i = 1; i < table->fds.n; i++)
 		if (table->fds.at[i].msg->fd == table->fds.at[i - 1].msg->fd)
 			return bad_image(l->run, "fdinfo-%u.img: descriptor %u occurs twice",
@@ -276,6 +285,7 @@ static int load_fdtable(struct loader *l, uint32_t id, struct fdtable **ret)
 		return fail(&l->run->err, -ENOMEM, "image fdinfo-%u.img", id);
 	}
 	table->id = id;
+	table->pooled = true;
 	if (id_insert(&l->fdtables, place, table))
 		return fail(&l->run->err, -ENOMEM, "image fdinfo-%u.img", id);
 	code = read_fdtable(l, table);
@@ -527,6 +537,7 @@ static int load(struct run *run, bool look, struct checkpoint **ret)
 
 	if (!l.cp)
 		return fail(&run->err, -ENOMEM, "cannot hold a checkpoint");
+	l.cp->pooled = true;
 	code = load_inventory(&l);
 	if (!code && !look)
 		code = manifest_check(run, l.cp->inventory);

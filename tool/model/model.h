@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "lib/error.h"
+#include "lib/pool.h"
 #include "lib/vec.h"
 #include "proto/stasis.pb-c.h" /* includes every generated header */
 
@@ -44,6 +45,7 @@ struct fd {
 struct fdtable {
 	uint32_t id;
 	VEC(struct fd) fds;	     /* ascending by msg->fd */
+	bool pooled;		     /* their messages are in the checkpoint's pool */
 	const struct task *asked_of; /* at dump: the task that is asked about it */
 	void *plan;		     /* the planner's own while it runs */
 };
@@ -120,6 +122,8 @@ struct sysv_segment {
 };
 
 struct checkpoint {
+	bool pooled; /* loaded: files and their messages are in the pool */
+	struct pool pool;
 	InventoryEntry *inventory;
 	bool list_images;	   /* at dump: note every image of the folder in the inventory */
 	SeccompEntry *seccomp;	   /* seccomp.img; NULL: no task has filters */

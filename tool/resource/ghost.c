@@ -194,10 +194,9 @@ static int link_ghost(struct run *run, struct checkpoint *cp, const RemapFilePat
 		if (!source || !source->msg->reg)
 			return bad_remap(run, e);
 	}
-	r = f->data ? f->data : calloc(1, sizeof(*r));
+	r = reg_of(cp, f);
 	if (!r)
 		return fail(&run->err, -ENOMEM, "deleted files");
-	f->data = r;
 	if (r->ghost)
 		return bad_remap(run, e);
 	r->ghost = find_ghost(cp, id, linked);

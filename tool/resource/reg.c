@@ -159,9 +159,16 @@ static int no_substitute(struct plan *p, const struct file *f)
 			 f->msg->reg->name);
 }
 
+struct reg *reg_of(struct checkpoint *cp, struct file *f)
+{
+	if (!f->data)
+		f->data = pool_alloc(&cp->pool, sizeof(struct reg));
+	return f->data;
+}
+
 int reg_ready(struct plan *p, struct file *f)
 {
-	struct reg *r = f->data;
+	struct reg *r = reg_of(p->cp, f);
 
 	if (f->msg->reg->ext)
 		return no_substitute(p, f);
@@ -170,12 +177,8 @@ int reg_ready(struct plan *p, struct file *f)
 			  f->id, f->msg->reg->name);
 		return fail_hint(&p->run->err, "restore with criu");
 	}
-	if (!r) {
-		r = calloc(1, sizeof(*r));
-		if (!r)
-			return fail(&p->run->err, -ENOMEM, "file id %u", f->id);
-		f->data = r;
-	}
+	if (!r)
+		return fail(&p->run->err, -ENOMEM, "file id %u", f->id);
 	if (r->checked || r->ghost || is_proc(f->msg->reg->name))
 		return 0;
 	r->checked = true;
@@ -259,7 +262,6 @@ static void forget_reg(struct file *f)
 
 	if (r)
 		ghost_put(r->ghost);
-	free(r);
 	f->data = NULL;
 }
 

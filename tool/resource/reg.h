@@ -16,6 +16,9 @@ struct reg {
 	struct operand path;
 };
 
+/* f->data, made on first use; it lives as long as the checkpoint. NULL: no memory. */
+struct reg *reg_of(struct checkpoint *cp, struct file *f);
+
 /* Fills f->data; the file is one for reg_check_all(). */
 int reg_ready(struct plan *p, struct file *f);
 /*

@@ -140,11 +140,10 @@ static int want_checksum(struct collect *c, const struct fd_probe *p, struct fil
 {
 	uint32_t n = c->run->opt.checksum_parameter;
 	RegFileEntry *e = f->msg->reg;
-	struct reg *r = calloc(1, sizeof(*r));
+	struct reg *r = reg_of(c->cp, f);
 	_cleanup_close_ int fd = -1;
 	char path[40];
 
-	f->data = r;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", p->local);
 	fd = open_quietly(path);
 	if (fd < 0) {
@@ -211,10 +210,10 @@ static bool by_build_id(const struct run *run)
 }
 
 /* Any failure here comes again, with more to say, when the file is checked. */
-static int start_checksum(struct run *run, struct file *f)
+static int start_checksum(struct run *run, struct checkpoint *cp, struct file *f)
 {
 	const RegFileEntry *e = f->msg->reg;
-	struct reg *r = f->data;
+	struct reg *r;
 	_cleanup_close_ int fd = -1;
 	struct stat st;
 
@@ -224,8 +223,7 @@ static int start_checksum(struct run *run, struct file *f)
 	fd = open_quietly(e->name);
 	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode))
 		return 0;
-	if (!r)
-		r = f->data = calloc(1, sizeof(*r));
+	r = reg_of(cp, f);
 	if (r && checksums_of(run))
 		r->checksum = checksum_want(run->checksums, fd, &st, e->checksum_config,
 					    e->checksum_parameter);
@@ -264,7 +262,7 @@ int validation_start(struct run *run, struct checkpoint *cp)
 			continue;
 		ret = check_extent(run, e);
 		if (!ret)
-			ret = start_checksum(run, *f);
+			ret = start_checksum(run, cp, *f);
 	}
 	if (ids || sums)
 		log_warn(&run->log,
