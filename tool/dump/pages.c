@@ -60,10 +60,21 @@ int page_images_create(struct dump *d, enum image_id id, uint64_t n, uint32_t pa
 	ret = image_write(*ret_map, &head.base);
 	if (ret) {
 		image_close(*ret_map);
+		*ret_map = NULL;
 		return ret;
 	}
 	*ret_pages = take_fd(&fd);
 	return 0;
+}
+
+int page_images_close(struct dump *d, struct image_writer *map, int pages, int ret)
+{
+	int closed = image_close(map);
+
+	ret = ret ? ret : closed;
+	if (pages >= 0 && close(pages) && !ret)
+		return fail(&d->run->err, -errno, "close a pages image");
+	return ret;
 }
 
 static int flush_last(struct page_dump *pd)
@@ -395,7 +406,6 @@ int page_dump_end(struct dump *d, struct dump_task *dt, int ret)
 {
 	struct page_dump *pd = dt->pages;
 	VmaEntry **guard;
-	int closed;
 
 	if (!pd)
 		return ret;
@@ -405,9 +415,7 @@ int page_dump_end(struct dump *d, struct dump_task *dt, int ret)
 		ret = flush_last(pd);
 	if (!ret)
 		ret = save_guards(pd);
-	closed = image_close(pd->map);
-	if (!ret)
-		ret = closed;
+	ret = page_images_close(d, pd->map, pd->pages, ret);
 	d->stats.pages_written += pd->at / PAGE;
 	dt->dumped = pd->at;
 	vec_for_each (&pd->guards, guard)
@@ -416,7 +424,6 @@ int page_dump_end(struct dump *d, struct dump_task *dt, int ret)
 	vec_free(&pd->extents);
 	cleanup_close(&pd->pagemap);
 	cleanup_close(&pd->mem);
-	cleanup_close(&pd->pages);
 	free(pd);
 	return ret;
 }

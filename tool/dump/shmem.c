@@ -120,9 +120,9 @@ static int dump_data(struct dump *d, const struct inode *s, int fd, struct image
 
 static int dump_shmem(struct dump *d, const struct inode *s)
 {
-	_cleanup_close_ int fd = -1, pages = -1;
+	_cleanup_close_ int fd = -1;
 	struct image_writer *map = NULL;
-	int ret, closed;
+	int pages = -1, ret;
 
 	ret = open_object(d, s, &fd);
 	if (ret)
@@ -135,8 +135,7 @@ static int dump_shmem(struct dump *d, const struct inode *s)
 		ret = dump_data(d, s, fd, map, pages);
 	if (ret)
 		fail(&d->run->err, ret, "dump shared memory %u", s->id);
-	closed = image_close(map);
-	return ret ? ret : closed;
+	return page_images_close(d, map, pages, ret);
 }
 
 int dump_shmem_pages(struct dump *d)
@@ -283,10 +282,9 @@ static int secret_by_maps(struct secret *x, bool *ret_all)
 
 static int dump_secret(struct dump *d, struct dump_task *dt, struct inode *s)
 {
-	_cleanup_close_ int pages = -1;
 	struct image_writer *map = NULL;
 	bool all = true;
-	int ret, closed;
+	int pages = -1, ret;
 
 	ret = page_images_create(d, s->contents, s->id, ++d->last_pages_id, &map, &pages);
 	if (ret)
@@ -304,14 +302,14 @@ static int dump_secret(struct dump *d, struct dump_task *dt, struct inode *s)
 			ret = 0;
 		}
 	}
-	closed = image_close(map);
+	ret = page_images_close(d, map, pages, ret);
 	s->done = !ret && all;
 	if (s->done)
 		log_warn(&d->run->log,
 			 "Secret memory of task %d is in %lu bytes of the images, in the "
 			 "clear: guard the folder",
 			 dt->pid, s->size);
-	return ret ? ret : closed;
+	return ret;
 }
 
 /* The first task that can read an object of secret memory dumps it. */

@@ -150,6 +150,8 @@ int dump_cores(struct dump *d, struct dump_task *dt);
 /* A page map image of kind @id and its pages image, the map's head written. */
 int page_images_create(struct dump *d, enum image_id id, uint64_t n, uint32_t pages_id,
 		       struct image_writer **ret_map, int *ret_pages);
+/* Close both: some file systems only then say that there was no room. @ret, or that error. */
+int page_images_close(struct dump *d, struct image_writer *map, int pages, int ret);
 
 /* Contents of memory: of one task, of what they share. (pages.c, shmem.c) */
 int dump_pages(struct dump *d, struct dump_task *dt);
