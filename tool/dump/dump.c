@@ -228,6 +228,10 @@ int dump_run(struct run *run)
 	d.collect.run = run;
 	d.collect.cp = d.cp;
 	ret = dump_tasks(&d);
+	/*
+	 * Beside the kill, syncing would cost nothing, and a crash of the machine loses the tasks
+	 * in any order; but when it fails, they must not be gone.
+	 */
 	if (!ret && ends)
 		ret = checkpoint_sync(run);
 	if (!ret && ends)

@@ -163,8 +163,10 @@ int checkpoint_save(struct run *run, struct checkpoint *cp);
 int checkpoint_save_task(struct run *run, struct task *t);
 
 /*
- * And it stays one if the machine goes down now. That may take as long as the disk needs for
- * all that was written. A folder that cannot be synced loses its inventory.
+ * Sync the inventory and the folder: the last chance to notice that the disk takes nothing any
+ * more while the tasks can still go on. It does not make the other images durable, as file systems
+ * that delay allocation (ext4, XFS, btrfs) write those later; what a crash of the machine cuts
+ * off, the sizes in the inventory show. A folder that cannot be synced loses its inventory.
  */
 int checkpoint_sync(struct run *run);
 
