@@ -201,8 +201,11 @@ static int dump_tasks(struct dump *d)
 		ret = dump_contents(d);
 	if (!ret)
 		ret = checkpoint_save(d->run, d->cp);
-	if (!ret)
-		ret = run_scripts(d->run, STAGE_POST_DUMP, d->run->opt.tree);
+	if (ret)
+		return ret;
+	ret = run_scripts(d->run, STAGE_POST_DUMP, d->run->opt.tree);
+	if (ret)
+		checkpoint_discard(d->run);
 	return ret;
 }
 
