@@ -211,6 +211,13 @@ static bool target_well(struct kill_test *k, const int *maps, struct text *why)
 		}
 		well = last.n == 0;
 	}
+	for (int i = 0; !well && i < k->before.n_pids; i++) {
+		struct text is = {};
+
+		text_read(&is, "/proc/%d/maps", k->before.pids[i]);
+		text_add(&last, "maps of %d:\n%s", k->before.pids[i], is.at ?: "");
+		text_free(&is);
+	}
 	if (!well)
 		text_add(why, "%s", last.at ?: "");
 	text_free(&last);
