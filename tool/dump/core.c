@@ -117,8 +117,11 @@ int dump_cores(struct dump *d, struct dump_task *dt)
 		ret = springboard_place(&dt->springboard, dt->pid, dt->vdso_start, dt->vdso_end,
 					err);
 	if (!ret)
+		ret = dump_pidfd(d, dt);
+	if (!ret)
 		ret = agent_start(&dt->agent, &dt->springboard, &dt->tracees.at[0], dt->pid,
 				  dt->pidfd, hole, err);
+	dump_pidfd_close(dt);
 	for (i = 0; !ret && i < dt->tracees.n; i++)
 		ret = ask_thread(d, dt, i);
 	if (!ret)

@@ -156,8 +156,7 @@ static void dump_free(struct dump *d)
 
 		if (dt->procfd >= 0)
 			close(dt->procfd);
-		if (dt->pidfd >= 0)
-			close(dt->pidfd);
+		dump_pidfd_close(dt);
 		vec_free(&dt->tracees);
 		vec_free(&dt->vmas);
 		page_dump_end(d, dt, -ECANCELED);

@@ -461,12 +461,14 @@ int dump_fds(struct dump *d, struct dump_task *dt)
 {
 	uint32_t id = task_core(dt->task)->ids->files_id;
 	struct reading r = {.d = d, .dt = dt};
-	struct fdtable *table, **known;
+	struct fdtable *table;
+	size_t i;
 	int ret;
 
-	vec_for_each (&d->cp->fdtables, known) {
-		if ((*known)->id == id) {
-			dt->task->fdtable = *known;
+	/* Ids ascend: without sharing the last table is of a smaller one. */
+	for (i = d->cp->fdtables.n; i > 0 && d->cp->fdtables.at[i - 1]->id >= id; i--) {
+		if (d->cp->fdtables.at[i - 1]->id == id) {
+			dt->task->fdtable = d->cp->fdtables.at[i - 1];
 			return 0;
 		}
 	}
@@ -478,9 +480,12 @@ int dump_fds(struct dump *d, struct dump_task *dt)
 	table->id = id;
 	table->asked_of = dt->task;
 	dt->task->fdtable = r.table = table;
-	ret = add_fds(&r);
+	ret = dump_pidfd(d, dt);
+	if (!ret)
+		ret = add_fds(&r);
 	if (!ret)
 		ret = add_locks(&r);
+	dump_pidfd_close(dt);
 	vec_free(&r.inodes);
 	return ret;
 }

@@ -188,9 +188,6 @@ static int stop_task(struct dump *d, struct task *t)
 		return zombie(d, dt);
 	if (dt->stat.flags & 0x00200000 /* PF_KTHREAD */)
 		return fail_text(&d->run->err, -EINVAL, "task %d is a kernel thread", dt->pid);
-	dt->pidfd = syscall(SYS_pidfd_open, dt->pid, 0);
-	if (dt->pidfd < 0)
-		return fail(&d->run->err, -errno, "task %d: pidfd_open", dt->pid);
 	ret = stop_threads(d, dt);
 	if (ret)
 		return ret;
@@ -217,11 +214,14 @@ static int walk(struct dump *d, struct task *t, bool *found)
 	return ret;
 }
 
-static bool have_child(const struct task *t, pid_t pid)
+/* Among the first @n. They are listed in the order of their births: it is likely number @at. */
+static bool have_child(const struct task *t, size_t n, size_t at, pid_t pid)
 {
 	size_t i;
 
-	for (i = 0; i < t->children.n; i++) {
+	if (at < n && dump_of(t->children.at[at])->pid == pid)
+		return true;
+	for (i = 0; i < n; i++) {
 		if (dump_of(t->children.at[i])->pid == pid)
 			return true;
 	}
@@ -234,6 +234,7 @@ static int walk_children(struct dump *d, struct task *t, bool *found)
 	struct dump_task *dt = dump_of(t);
 	_cleanup_(cleanup_ints) proc_ints pids = {};
 	struct tracee *tr;
+	const size_t known = t->children.n;
 	struct task *child;
 	char path[64];
 	size_t i;
@@ -251,7 +252,8 @@ static int walk_children(struct dump *d, struct task *t, bool *found)
 				  dt->pid);
 			return fail_hint(&d->run->err, "dump from outside of the tree");
 		}
-		if (have_child(t, pids.at[i]))
+		/* While threads end, a child may be listed by two. */
+		if (have_child(t, dt->tracees.n > 1 ? t->children.n : known, i, pids.at[i]))
 			continue;
 		ret = add_task(d, t, pids.at[i], &child);
 		if (!ret)
@@ -269,6 +271,19 @@ static uint32_t us_since(const struct timespec *t0)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (t.tv_sec - t0->tv_sec) * 1000000 + (t.tv_nsec - t0->tv_nsec) / 1000;
+}
+
+int dump_pidfd(struct dump *d, struct dump_task *dt)
+{
+	dt->pidfd = syscall(SYS_pidfd_open, dt->pid, 0);
+	return dt->pidfd < 0 ? fail(&d->run->err, -errno, "task %d: pidfd_open", dt->pid) : 0;
+}
+
+void dump_pidfd_close(struct dump_task *dt)
+{
+	if (dt->pidfd >= 0)
+		close(dt->pidfd);
+	dt->pidfd = -1;
 }
 
 int dump_freeze(struct dump *d)
@@ -335,8 +350,12 @@ int dump_thaw(struct dump *d)
  */
 static void help_free(const struct dump_task *dt)
 {
-	if (dt->dumped >= LARGE)
-		syscall(SYS_process_mrelease, dt->pidfd, 0);
+	int fd = dt->dumped >= LARGE ? syscall(SYS_pidfd_open, dt->pid, 0) : -1;
+
+	if (fd < 0)
+		return;
+	syscall(SYS_process_mrelease, fd, 0);
+	close(fd);
 }
 
 int dump_kill(struct dump *d)

@@ -37,7 +37,7 @@ struct dump_task {
 	struct task *task;
 	pid_t pid;
 	int procfd; /* /proc/PID; -1 once closed */
-	int pidfd;
+	int pidfd;  /* while it is needed, else -1 */
 	struct proc_stat stat;
 	struct proc_status status;  /* of the leader, once it is stopped */
 	VEC(struct tracee) tracees; /* [0] is the leader */
@@ -100,6 +100,12 @@ static inline struct dump_task *dump_of(const struct task *t)
 
 /* Stop every thread of the tree; fills cp->tasks, parents first. (freeze.c) */
 int dump_freeze(struct dump *d);
+/*
+ * Open dt->pidfd, close it. It is not kept, since there is one for every task: no pid that
+ * we trace is given to another before we have waited for its end.
+ */
+int dump_pidfd(struct dump *d, struct dump_task *dt);
+void dump_pidfd_close(struct dump_task *dt);
 /* Let every thread go on as it was. Safe at any time; keeps the first error. */
 int dump_thaw(struct dump *d);
 /* End every task (after a dump that succeeded). */
