@@ -114,9 +114,11 @@ static void scheduled(int policy, int priority)
 	CHECK_EQ(sched_getscheduler(0), policy);
 }
 
-KIND(sched_fifo, "SCHED_FIFO")
+KIND(sched_fifo, "SCHED_FIFO, with a nice value for when it is no more")
 {
+	MUST(setpriority(PRIO_PROCESS, 0, 7));
 	scheduled(SCHED_FIFO, 5);
+	CHECK_EQ(getpriority(PRIO_PROCESS, 0), 7);
 }
 
 KIND(sched_rr, "SCHED_RR, reset on fork", .lost = "sched")

@@ -59,7 +59,7 @@ static int read_sched(struct inherited *in)
 		return -errno;
 	in->policy = attr.sched_policy;
 	in->priority = attr.sched_priority;
-	in->nice = attr.sched_nice;
+	in->nice = getpriority(PRIO_PROCESS, 0);
 	in->sched_flags = attr.sched_flags;
 	if (syscall(SYS_sched_getaffinity, 0, sizeof(in->affinity), in->affinity) < 0)
 		return -errno;

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -46,7 +47,8 @@ static int look_sched(struct ask *a)
 	if (syscall(SYS_sched_getattr, tid, &attr, sizeof(attr), 0))
 		return -errno;
 	tc->has_sched_nice = tc->has_sched_policy = true;
-	tc->sched_nice = attr.sched_nice;
+	/* Real-time threads have one, too: for when they are no more. */
+	tc->sched_nice = getpriority(PRIO_PROCESS, tid);
 	/* The flag goes with the policy as sched_setscheduler(2), and CRIU, has it. */
 	tc->sched_policy = attr.sched_policy |
 			   (attr.sched_flags & SCHED_FLAG_RESET_ON_FORK ? SCHED_RESET_ON_FORK : 0);
@@ -75,7 +77,6 @@ static int look_sched(struct ask *a)
 static bool differs(const ThreadCoreEntry *tc, const struct inherited *in)
 {
 	return (tc->has_sched_policy && tc->sched_policy != in->policy) ||
-	       (tc->has_sched_nice && tc->sched_nice != in->nice) ||
 	       (tc->has_sched_prio && tc->sched_prio != in->priority) ||
 	       (tc->has_sched_flags && tc->sched_flags != in->sched_flags) ||
 	       (tc->has_sched_policy && tc->sched_policy == SCHED_DEADLINE_POLICY);
@@ -113,6 +114,9 @@ static int plan_sched(struct plan *p, struct plan_slot *slot, const struct threa
 	};
 
 	slot->phase = PHASE_TASK;
+	if (tc->has_sched_nice && tc->sched_nice != p->inherited->nice)
+		plan_call(p, slot, "nice value %ld", tc->sched_nice, __NR_setpriority,
+			  imm(PRIO_PROCESS), imm(0), imm(tc->sched_nice));
 	if (differs(tc, p->inherited))
 		plan_call(p, slot, "scheduling policy %ld", attr.sched_policy, __NR_sched_setattr,
 			  imm(0), plan_data(p, &attr, sizeof(attr)), imm(0));
