@@ -10,6 +10,7 @@
 
 #include "mem/vma.h"
 #include "plan/plan.h"
+#include "remote/agent.h"
 #include "remote/program.h"
 #include "resource/attribute.h"
 #include "resource/attributes.h"
@@ -31,8 +32,10 @@ static int ask_mlockall(struct ask *a)
 	if (!ops)
 		return -ENOSPC;
 	a->mine = ops;
-	op = program_call(a->prog, SYS_mmap, 0, arg_imm(0), page, arg_imm(PROT_READ),
-			  arg_imm(MAP_PRIVATE | MAP_ANONYMOUS), arg_imm(-1), arg_imm(0));
+	/* There it goes with the arena if we are killed. */
+	op = program_call(a->prog, SYS_mmap, 0, arg_arena(AGENT_WINDOW_AT), page,
+			  arg_imm(PROT_READ), arg_imm(MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED),
+			  arg_imm(-1), arg_imm(0));
 	if (!op)
 		return -ENOSPC;
 	map = arg_result((uint8_t *)op - a->prog->base);
