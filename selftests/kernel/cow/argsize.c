@@ -20,8 +20,8 @@ FIXTURE_SETUP(argsize)
 {
 	self->pagemap = open_pagemap(getpid());
 	ASSERT_LE(0, self->pagemap);
-	if (!have_cow())
-		SKIP(return, SKIP_NO_COW);
+	if (!have_cow_ids())
+		SKIP(return, SKIP_NO_IDS);
 	self->p = map_anon(N * PAGE);
 	write_pages(self->p, N * PAGE);
 	self->arg = (void *)self->bytes;

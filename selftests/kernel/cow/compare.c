@@ -32,8 +32,8 @@ FIXTURE_SETUP(compare)
 			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->scan);
 	write_pages(self->p, N * PAGE);
-	if (compare(self->me, self->p, self->me, self->p) == -EINVAL)
-		SKIP(return, "the kernel has no KCMP_COW (EINVAL)");
+	if (!have_kcmp_cow())
+		SKIP(return, SKIP_NO_KCMP);
 	ASSERT_EQ(0, sharer_start(&self->child));
 }
 

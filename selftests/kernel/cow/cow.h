@@ -47,7 +47,10 @@
 #define MAX_PAGES 4096
 #define SWAP_DISK "/dev/ram0"
 
-#define SKIP_NO_COW "the kernel has no PAGE_IS_COW (EINVAL)"
+/* Three features of one series, one patch after the other */
+#define SKIP_NO_COW  "the kernel has no PAGE_IS_COW (EINVAL)"
+#define SKIP_NO_IDS  "the kernel has no identities of COW pages (EINVAL, E2BIG)"
+#define SKIP_NO_KCMP "the kernel has no KCMP_COW (EINVAL)"
 
 /* What a scan returned, one entry for each page of the range */
 struct scan {
@@ -209,7 +212,7 @@ HELPER long run_scan(int pagemap, struct pm_scan_arg_v1 *arg, struct scan *scan)
 
 	memset(scan->categories, 0, sizeof(scan->categories));
 	memset(scan->ids, 0, sizeof(scan->ids));
-	scan->n_regions = ioctl(pagemap, PAGEMAP_SCAN_V1, arg);
+	scan->n_regions = ioctl(pagemap, PAGEMAP_SCAN_SIZED(arg->size), arg);
 	if (scan->n_regions < 0)
 		return -errno;
 	scan->walk_end = arg->walk_end;
@@ -235,6 +238,7 @@ HELPER long scan_pages(int pagemap, void *addr, size_t size, struct scan *scan)
 {
 	struct pm_scan_arg_v1 arg = scan_arg(addr, size, scan, 0);
 
+	arg.size = PM_SCAN_ARG_SIZE_VER0;
 	return run_scan(pagemap, &arg, scan);
 }
 
@@ -255,6 +259,34 @@ HELPER bool have_cow(void)
 
 	close(fd);
 	return have;
+}
+
+HELPER bool have_cow_ids(void)
+{
+	uint64_t id;
+	struct page_region region;
+	struct pm_scan_arg_v1 arg = {
+		.size = PM_SCAN_ARG_SIZE_VER1,
+		.vec = (uintptr_t)&region,
+		.vec_len = 1,
+		.category_mask = PAGE_IS_COW,
+		.return_mask = PAGE_IS_COW,
+		.cow_ids = (uintptr_t)&id,
+		.cow_ids_len = 1,
+	};
+	int fd = open_pagemap(getpid());
+	bool have = ioctl(fd, PAGEMAP_SCAN_V1, &arg) == 0 || errno == EPERM;
+
+	close(fd);
+	return have;
+}
+
+HELPER bool have_kcmp_cow(void)
+{
+	uint64_t here = 0;
+
+	return syscall(SYS_kcmp, getpid(), getpid(), KCMP_TYPE_COW, &here, &here) >= 0 ||
+	       errno != EINVAL;
 }
 
 HELPER size_t count_pages(const struct scan *scan, size_t n, uint64_t category)

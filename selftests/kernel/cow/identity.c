@@ -26,8 +26,8 @@ FIXTURE_SETUP(identity)
 	self->its = self->mine + 1;
 	self->pagemap = open_pagemap(getpid());
 	ASSERT_LE(0, self->pagemap);
-	if (!have_cow())
-		SKIP(return, SKIP_NO_COW);
+	if (!have_cow_ids())
+		SKIP(return, SKIP_NO_IDS);
 	if (geteuid())
 		SKIP(return, "identities are for CAP_CHECKPOINT_RESTORE only");
 }

@@ -24,8 +24,10 @@ FIXTURE(race)
 
 FIXTURE_SETUP(race)
 {
-	if (!have_cow())
-		SKIP(return, SKIP_NO_COW);
+	if (!have_cow_ids())
+		SKIP(return, SKIP_NO_IDS);
+	if (!have_kcmp_cow())
+		SKIP(return, SKIP_NO_KCMP);
 	self->stop = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->stop);
 	self->p = map_anon(N * PAGE);
