@@ -58,7 +58,8 @@ static void list_others(const struct checkpoint *cp, const struct outside *o, ch
 		if (!identity(*f, name, sizeof(name)) || strncmp(name, o->name, kind) ||
 		    strstr(buf, name))
 			continue;
-		if (n + strlen(name) + 8 > size) {
+		/* With what stands before and, if it is the last that fits, behind it. */
+		if (n + strlen(name) + 16 > size) {
 			strcpy(buf + n, ", ...");
 			return;
 		}
