@@ -66,6 +66,17 @@ static int fork_is(pid_t want)
 	return pid < 0 ? pid : wait_for(pid);
 }
 
+/* The last number given out in the caller's namespace, as an exit status. */
+static int last_pid(void)
+{
+	char buf[32] = "";
+	int fd = open("/proc/sys/kernel/ns_last_pid", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0 || read(fd, buf, sizeof(buf) - 1) <= 0)
+		return 101;
+	return atoi(buf) & 0xff;
+}
+
 TEST_F(empty, is_named)
 {
 	char path[64], name[64] = "";
@@ -132,6 +143,25 @@ TEST_F(empty, gets_init_from_another_task)
 	EXPECT_EQ(128 + SIGKILL, wait_for(init));
 	/* And after its init the namespace is dead. */
 	EXPECT_EQ(-ENOMEM, fork_is(1));
+}
+
+/* Number 1 counts as given out: in a clone(CLONE_NEWPID) as in two steps. */
+TEST_F(empty, init_has_the_last_pid)
+{
+	pid_t pid;
+	int i;
+
+	if (access("/proc/sys/kernel/ns_last_pid", R_OK))
+		SKIP(return, "no /proc/sys/kernel/ns_last_pid (CONFIG_CHECKPOINT_RESTORE)");
+	for (i = 0; i < 2; i++) {
+		if (i)
+			ASSERT_EQ(0, setns(self->ns, CLONE_NEWPID));
+		pid = fork_at(i ? 0 : CLONE_NEWPID, NULL, 0);
+		ASSERT_GE(pid, 0);
+		if (!pid)
+			_exit(getpid() == 1 ? last_pid() : 100);
+		EXPECT_EQ(1, wait_for(pid));
+	}
 }
 
 /* The maker forks first, as ever, and the others come second. */
