@@ -136,48 +136,89 @@ TEST_F(answers, prefixed_instruction)
 	EXPECT_EQ(5, a);
 }
 
-/* The two bytes in two pages */
+/* push %rbx; mov %edi, %eax; xor %ecx, %ecx; cpuid; pop %rbx; ret */
+static const unsigned char body[] = {0x53, 0x89, 0xf8, 0x31, 0xc9, 0x0f, 0xa2, 0x5b, 0xc3};
+
+#define UP_TO_0F 6
+
+/* Two pages, with the function so that @before of its bytes are in the first one, or NULL */
+static unsigned char *two_pages(size_t before)
+{
+	unsigned char *code = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				   -1, 0);
+
+	if (code == MAP_FAILED)
+		return NULL;
+	memcpy(code + 4096 - before, body, sizeof(body));
+	return code;
+}
+
+static uint32_t call(unsigned char *code, size_t before)
+{
+	return ((uint32_t(*)(uint32_t))(code + 4096 - before))(MAGIC_LEAF);
+}
+
 TEST_F(answers, instruction_across_pages)
 {
-	unsigned char *code = mmap(NULL, 8192, PROT_READ | PROT_WRITE | PROT_EXEC,
-				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint32_t (*ask)(uint32_t);
-	unsigned char body[] = {0x53, 0x89, 0xf8, 0x31, 0xc9, 0x0f, 0xa2, 0x5b, 0xc3};
+	unsigned char *code = two_pages(UP_TO_0F);
 
-	ASSERT_NE(MAP_FAILED, (void *)code);
-	/* push %rbx; mov %edi, %eax; xor %ecx, %ecx; cpuid; pop %rbx; ret */
-	memcpy(code + 4096 - 6, body, sizeof(body));
-	ask = (void *)(code + 4096 - 6);
+	ASSERT_NE(NULL, code);
+	ASSERT_EQ(0, mprotect(code, 8192, PROT_READ | PROT_EXEC));
 	ASSERT_EQ(0, set_magic(9));
-	EXPECT_EQ(9, ask(MAGIC_LEAF));
+	EXPECT_EQ(9, call(code, UP_TO_0F));
 }
 
 /* The last bytes of a mapping: the kernel must not ask for more than there is. */
 TEST_F(answers, instruction_at_the_end_of_memory)
 {
-	unsigned char *code = mmap(NULL, 8192, PROT_READ | PROT_WRITE | PROT_EXEC,
-				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	unsigned char body[] = {0x53, 0x89, 0xf8, 0x31, 0xc9, 0x0f, 0xa2, 0x5b, 0xc3};
-	uint32_t (*ask)(uint32_t) = (void *)(code + 4096 - sizeof(body));
+	unsigned char *code = two_pages(sizeof(body));
 
+	ASSERT_NE(NULL, code);
 	ASSERT_EQ(0, munmap(code + 4096, 4096));
-	memcpy(code + 4096 - sizeof(body), body, sizeof(body));
+	ASSERT_EQ(0, mprotect(code, 4096, PROT_READ | PROT_EXEC));
 	ASSERT_EQ(0, set_magic(9));
-	EXPECT_EQ(9, ask(MAGIC_LEAF));
+	EXPECT_EQ(9, call(code, sizeof(body)));
 }
 
-/* Memory that can be executed but not read, by protection keys if the CPU has them */
+static int reads(void *data)
+{
+	return *(volatile unsigned char *)data & 0;
+}
+
+/* With protection keys PROT_EXEC alone is memory that can be executed but not read. */
+#define NEEDS_KEYS "the CPU has no protection keys, or the kernel does not use them"
+
+static bool has_keys(void)
+{
+	return cpuid(0, 0).eax >= 7 && cpuid(7, 0).ecx & (1u << 4);
+}
+
 TEST_F(answers, instruction_that_can_only_be_executed)
 {
-	unsigned char *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-				   -1, 0);
-	unsigned char body[] = {0x53, 0x89, 0xf8, 0x31, 0xc9, 0x0f, 0xa2, 0x5b, 0xc3};
-	uint32_t (*ask)(uint32_t) = (void *)code;
+	unsigned char *code = two_pages(sizeof(body));
 
-	memcpy(code, body, sizeof(body));
-	ASSERT_EQ(0, mprotect(code, 4096, PROT_EXEC));
+	if (!has_keys())
+		SKIP(return, NEEDS_KEYS);
+	ASSERT_NE(NULL, code);
+	ASSERT_EQ(0, mprotect(code, 8192, PROT_EXEC));
+	ASSERT_EQ(128 + SIGSEGV, in_child(reads, code));
 	ASSERT_EQ(0, set_magic(9));
-	EXPECT_EQ(9, ask(MAGIC_LEAF));
+	EXPECT_EQ(9, call(code, sizeof(body)));
+}
+
+TEST_F(answers, instruction_whose_second_half_can_only_be_executed)
+{
+	unsigned char *code = two_pages(UP_TO_0F);
+
+	if (!has_keys())
+		SKIP(return, NEEDS_KEYS);
+	ASSERT_NE(NULL, code);
+	ASSERT_EQ(0, mprotect(code, 4096, PROT_READ | PROT_EXEC));
+	ASSERT_EQ(0, mprotect(code + 4096, 4096, PROT_EXEC));
+	ASSERT_EQ(0, in_child(reads, code));
+	ASSERT_EQ(128 + SIGSEGV, in_child(reads, code + 4096));
+	ASSERT_EQ(0, set_magic(9));
+	EXPECT_EQ(9, call(code, UP_TO_0F));
 }
 
 static int other_fault(void *data)
@@ -246,8 +287,8 @@ TEST_F(answers, removed_table)
 {
 	struct regs real = cpuid(MAGIC_LEAF, 77);
 
-	if (geteuid())
-		SKIP(return, "only with a capability can a table be removed");
+	if (!may_replace())
+		SKIP(return, NEEDS_CAPABILITY);
 	ASSERT_EQ(0, set_magic(3));
 	EXPECT_EQ(3, magic());
 	ASSERT_EQ(0, set_table(NULL, 0));
@@ -260,8 +301,8 @@ TEST_F(answers, replaced_table)
 	struct regs real = cpuid(MAGIC_LEAF + 1, 0);
 	struct arch_cpuid_row row = ANY_ROW(MAGIC_LEAF + 1, 9, 9, 9, 9);
 
-	if (geteuid())
-		SKIP(return, "only with a capability can a table be replaced");
+	if (!may_replace())
+		SKIP(return, NEEDS_CAPABILITY);
 	ASSERT_EQ(0, set_table(&row, 1));
 	EXPECT_EQ(9, cpuid(MAGIC_LEAF + 1, 0).eax);
 	ASSERT_EQ(0, set_magic(4));

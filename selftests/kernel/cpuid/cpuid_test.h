@@ -87,6 +87,16 @@ HELPER int get_table(struct arch_cpuid_row *rows, uint32_t room)
 	return ret ? ret : (int)arg.nr_rows;
 }
 
+HELPER int set_row(struct arch_cpuid_row row)
+{
+	return set_table(&row, 1);
+}
+
+HELPER int set_regs(uint32_t leaf, uint32_t subleaf, struct regs r)
+{
+	return set_row(ROW(leaf, subleaf, r.eax, r.ebx, r.ecx, r.edx));
+}
+
 HELPER int set_magic(uint32_t magic)
 {
 	struct arch_cpuid_row row = ANY_ROW(MAGIC_LEAF, magic, ~magic, 1, 2);
@@ -111,14 +121,42 @@ HELPER const char *unsupported(void)
 	return NULL;
 }
 
-HELPER void drop_capabilities(uint64_t keep)
+HELPER int capabilities(uint64_t *effective)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {};
 
+	if (syscall(SYS_capget, &header, data))
+		return -errno;
+	*effective = data[0].effective | (uint64_t)data[1].effective << 32;
+	return 0;
+}
+
+/* Keep no capabilities but these, of those that there are. */
+HELPER int drop_capabilities(uint64_t keep)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {};
+	uint64_t now;
+	int ret = capabilities(&now);
+
+	if (ret)
+		return ret;
+	keep &= now;
 	data[0].effective = data[0].permitted = (uint32_t)keep;
 	data[1].effective = data[1].permitted = (uint32_t)(keep >> 32);
-	syscall(SYS_capset, &header, data);
+	return syscall(SYS_capset, &header, data) ? -errno : 0;
+}
+
+#define CAP(x) (1ULL << (x))
+#define NEEDS_CAPABILITY \
+	"needs CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE, to set one table after another"
+
+HELPER bool may_replace(void)
+{
+	uint64_t now = 0;
+
+	return !capabilities(&now) && now & (CAP(CAP_SYS_ADMIN) | CAP(CAP_CHECKPOINT_RESTORE));
 }
 
 /* Run a function in a process of its own; its value (0 to 127) is its exit status, and a signal is

@@ -5,17 +5,9 @@
 
 #include "../kselftest_harness.h"
 
-static uint64_t xgetbv(uint32_t index)
-{
-	uint32_t a, d;
-
-	asm volatile("xgetbv" : "=a"(a), "=d"(d) : "c"(index));
-	return a | (uint64_t)d << 32;
-}
-
 FIXTURE(rows)
 {
-	struct regs main, ext;
+	int unused;
 };
 
 FIXTURE_SETUP(rows)
@@ -24,24 +16,12 @@ FIXTURE_SETUP(rows)
 
 	if (why)
 		SKIP(return, "%s", why);
-	if (geteuid())
-		SKIP(return, "one table after the other can be set with a capability only");
-	self->main = cpuid(XSTATE_LEAF, 0);
-	self->ext = cpuid(XSTATE_LEAF, 1);
+	if (!may_replace())
+		SKIP(return, NEEDS_CAPABILITY);
 }
 
 FIXTURE_TEARDOWN(rows)
 {
-}
-
-static int set_row(struct arch_cpuid_row row)
-{
-	return set_table(&row, 1);
-}
-
-static int set_regs(uint32_t leaf, uint32_t subleaf, struct regs r)
-{
-	return set_row(ROW(leaf, subleaf, r.eax, r.ebx, r.ecx, r.edx));
 }
 
 TEST_F(rows, up_to_the_limit)
@@ -167,126 +147,6 @@ TEST_F(rows, argument)
 	EXPECT_EQ(-EFAULT, arch_prctl(ARCH_SET_CPUID_OVERRIDE, 0));
 	EXPECT_EQ(-EFAULT, arch_prctl(ARCH_GET_CPUID_OVERRIDE, 1UL << 63));
 #undef TRY
-}
-
-/* The machine's own answers are always good. */
-TEST_F(rows, xsave_as_it_is)
-{
-	struct arch_cpuid_row rows[64];
-
-	for (uint32_t i = 0; i < 64; i++) {
-		struct regs r = cpuid(XSTATE_LEAF, i);
-
-		rows[i] = ROW(XSTATE_LEAF, i, r.eax, r.ebx, r.ecx, r.edx);
-	}
-	EXPECT_EQ(0, set_table(rows, 64));
-	EXPECT_EQ(0, set_regs(XSTATE_LEAF, 0, self->main));
-	EXPECT_EQ(0, set_regs(XSTATE_LEAF, 1, self->ext));
-}
-
-TEST_F(rows, xsave_components_can_not_be_invented)
-{
-	for (int bit = 0; bit < 63; bit++) {
-		struct regs r = self->main;
-
-		if (bit < 32 ? r.eax & (1u << bit) : r.edx & (1u << (bit - 32)))
-			continue;
-		if (bit < 32)
-			r.eax |= 1u << bit;
-		else
-			r.edx |= 1u << (bit - 32);
-		EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 0, r)) TH_LOG("component %d", bit);
-	}
-}
-
-TEST_F(rows, xsave_sizes_can_not_be_invented)
-{
-	struct regs r = self->main;
-
-	r.ecx++;
-	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 0, r));
-	r = self->main, r.ebx = r.ecx + 1;
-	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 0, r));
-	/* Too small for what is shown: XSAVE would write beyond */
-	r = self->main, r.ecx--;
-	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 0, r));
-	if (xgetbv(0) == (self->main.eax | (uint64_t)self->main.edx << 32)) {
-		r = self->main, r.ebx--;
-		EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 0, r));
-	}
-	r = self->ext, r.ebx++;
-	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 1, r));
-	r = self->ext, r.eax |= 1u << 31;
-	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 1, r));
-	r = self->ext, r.ecx |= 1u << 31;
-	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 1, r));
-}
-
-TEST_F(rows, xsave_layout_can_not_be_invented)
-{
-	struct regs r = cpuid(XSTATE_LEAF, 2);
-
-	if (!(self->main.eax & 4))
-		SKIP(return, "the CPU has no AVX state");
-	r.eax += 64;
-	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 2, r));
-	r = cpuid(XSTATE_LEAF, 2), r.ebx += 64;
-	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 2, r));
-	r = cpuid(XSTATE_LEAF, 2), r.eax--;
-	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 2, r));
-	/* A component that is shown can't have size 0. */
-	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 2, (struct regs){}));
-	/* One that no CPU has can't have any. */
-	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 61, (struct regs){64, 4096, 0, 0}));
-	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 63, (struct regs){64, 4096, 0, 0}));
-	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 1000, (struct regs){64, 4096, 0, 0}));
-	EXPECT_EQ(0, set_regs(XSTATE_LEAF, 1000, (struct regs){}));
-	EXPECT_EQ(-EINVAL, set_row(ANY_ROW(XSTATE_LEAF, 7, 832, 832, 0)));
-}
-
-TEST_F(rows, xsave_components_can_be_hidden)
-{
-	struct regs avx = cpuid(XSTATE_LEAF, 2);
-	uint32_t size = avx.ebx + avx.eax;
-	struct arch_cpuid_row rows[64] = {};
-
-	if (!(self->main.eax & 4))
-		SKIP(return, "the CPU has no AVX state");
-	/* x87, SSE and AVX only, and nothing of the others */
-	rows[0] = ROW(XSTATE_LEAF, 0, 7, size, size, 0);
-	rows[1] = ROW(XSTATE_LEAF, 1, self->ext.eax, 0, 0, 0);
-	rows[2] = ROW(XSTATE_LEAF, 2, avx.eax, avx.ebx, avx.ecx, avx.edx);
-	for (uint32_t i = 3; i < 63; i++)
-		rows[i] = ROW(XSTATE_LEAF, i, 0, 0, 0, 0);
-	EXPECT_EQ(0, set_table(rows, 63));
-	EXPECT_EQ(7, cpuid(XSTATE_LEAF, 0).eax);
-	EXPECT_EQ(0, cpuid(XSTATE_LEAF, 5).eax);
-	/* The place of hidden ones may also be told as it is. */
-	EXPECT_EQ(0, set_table(rows, 3));
-	/* But not too small a size. */
-	rows[0].ecx = size - 1;
-	EXPECT_EQ(-EINVAL, set_table(rows, 3));
-	rows[0].ecx = size, rows[0].ebx = size - 1;
-	EXPECT_EQ(-EINVAL, set_table(rows, 3));
-	/* A size for all that the CPU has does no harm. */
-	rows[0].ebx = rows[0].ecx = self->main.ecx;
-	EXPECT_EQ(0, set_table(rows, 3));
-	/* All of XSAVE */
-	EXPECT_EQ(0, set_row(ANY_ROW(XSTATE_LEAF, 0, 0, 0, 0)));
-	EXPECT_EQ(0, cpuid(XSTATE_LEAF, 0).ecx);
-}
-
-TEST_F(rows, tiles)
-{
-	struct regs tile = cpuid(0x1d, 1);
-
-	if (cpuid(0, 0).eax < 0x1d)
-		tile = (struct regs){};
-	EXPECT_EQ(0, set_regs(0x1d, 1, tile));
-	EXPECT_EQ(0, set_regs(0x1d, 1, (struct regs){}));
-	tile.eax += 64;
-	EXPECT_EQ(-EINVAL, set_regs(0x1d, 1, tile));
-	EXPECT_EQ(-EINVAL, set_row(ANY_ROW(0x1d, 1, 0, 0, 0)));
 }
 
 /* What is no layout is believed: a bit may be harmless, or be answered for by other means. */

@@ -87,6 +87,7 @@ TEST_F(tracer, reads_the_tracees_table)
 	struct arch_cpuid_row rows[2] = {};
 
 	self->pid = start_tracee();
+	ASSERT_LT(0, self->pid);
 	ASSERT_EQ(SIGTRAP, wait_for_stop(self->pid));
 	EXPECT_EQ(1, get_by_ptrace(self->pid, ARCH_GET_CPUID_OVERRIDE, NULL, 0));
 	EXPECT_EQ(1, get_by_ptrace(self->pid, ARCH_GET_CPUID_OVERRIDE, rows, 2));
@@ -101,6 +102,7 @@ TEST_F(tracer, reads_the_tracees_table)
 TEST_F(tracer, can_not_set_it)
 {
 	self->pid = start_tracee();
+	ASSERT_LT(0, self->pid);
 	ASSERT_EQ(SIGTRAP, wait_for_stop(self->pid));
 	EXPECT_EQ(-EINVAL, get_by_ptrace(self->pid, ARCH_SET_CPUID_OVERRIDE, NULL, 0));
 	EXPECT_EQ(1, get_by_ptrace(self->pid, ARCH_GET_CPUID_OVERRIDE, NULL, 0));
@@ -110,6 +112,7 @@ TEST_F(tracer, needs_a_stopped_tracee)
 {
 	pid_t stranger = fork();
 
+	ASSERT_LE(0, stranger);
 	if (!stranger) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		for (;;)
@@ -126,6 +129,7 @@ TEST_F(tracer, steps_over_the_instruction_once)
 	siginfo_t info;
 
 	self->pid = start_tracee();
+	ASSERT_LT(0, self->pid);
 	ASSERT_EQ(SIGTRAP, wait_for_stop(self->pid));
 	ASSERT_EQ(0, ptrace(PTRACE_GETREGS, self->pid, 0, &regs));
 	ASSERT_EQ((uintptr_t)before_cpuid, regs.rip);
@@ -153,6 +157,7 @@ TEST_F(tracer, lets_it_run)
 	int status;
 
 	self->pid = start_tracee();
+	ASSERT_LT(0, self->pid);
 	ASSERT_EQ(SIGTRAP, wait_for_stop(self->pid));
 	ASSERT_EQ(0, ptrace(PTRACE_CONT, self->pid, 0, 0));
 	ASSERT_EQ(self->pid, waitpid(self->pid, &status, 0));
