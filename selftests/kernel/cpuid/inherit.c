@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include "cpuid_test.h"
 
+#include <linux/sched.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <spawn.h>
@@ -51,17 +52,55 @@ TEST_F(inherit, fork_and_vfork)
 	EXPECT_EQ(0, status);
 }
 
-static int grandchild_sees(void *data)
+struct orphan {
+	int go[2], report[2];
+};
+
+/* A process with a table, its child, and that one's child, which is the only one to stay. */
+static void __attribute__((noreturn)) leave_orphan(const struct orphan *o, uint32_t want)
 {
-	return in_child(child_sees, data);
+	char byte;
+	uint32_t seen;
+
+	if (set_magic(want))
+		_exit(90);
+	for (int i = 0; i < 2; i++) {
+		pid_t pid = fork();
+
+		if (pid)
+			_exit(pid < 0 ? 91 : 0);
+	}
+	if (read(o->go[0], &byte, 1) != 1)
+		_exit(92);
+	seen = magic();
+	_exit(write(o->report[1], &seen, sizeof(seen)) != sizeof(seen));
 }
 
-TEST_F(inherit, grandchildren_after_the_parent_is_gone)
+TEST_F(inherit, orphans_after_all_before_them_are_reaped)
 {
-	uint32_t want = 0x77;
+	uint32_t want = 0x77, seen = 0;
+	struct orphan o;
+	int status;
+	pid_t pid;
 
-	ASSERT_EQ(0, set_magic(want));
-	EXPECT_EQ(0, in_child(grandchild_sees, &want));
+	ASSERT_EQ(0, pipe(o.go));
+	ASSERT_EQ(0, pipe(o.report));
+	/* We get to wait for all of them. */
+	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		leave_orphan(&o, want);
+	for (int i = 0; i < 2; i++) {
+		status = -1;
+		ASSERT_LT(0, wait(&status));
+		ASSERT_EQ(0, status);
+	}
+	ASSERT_EQ(1, write(o.go[1], "g", 1));
+	ASSERT_LT(0, wait(&status));
+	ASSERT_EQ(0, status);
+	ASSERT_EQ(sizeof(seen), read(o.report[0], &seen, sizeof(seen)));
+	EXPECT_EQ(want, seen);
 }
 
 static int execute(void *data)
@@ -215,11 +254,36 @@ TEST_F(inherit, a_childs_new_table_is_not_the_parents)
 	EXPECT_EQ(1, magic());
 }
 
-static int switch_between(void *data)
+static int run_on(int cpu)
 {
-	uint32_t want = *(uint32_t *)data;
+	cpu_set_t cpus;
 
-	for (int i = 0; i < 200; i++) {
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	return sched_setaffinity(0, sizeof(cpus), &cpus);
+}
+
+/* The first CPUs that this process may run on: how many of them there are */
+static int some_cpus(int *cpu, int most)
+{
+	cpu_set_t cpus;
+	int n = 0;
+
+	if (sched_getaffinity(0, sizeof(cpus), &cpus))
+		return 0;
+	for (int i = 0; i < CPU_SETSIZE && n < most; i++)
+		if (CPU_ISSET(i, &cpus))
+			cpu[n++] = i;
+	return n;
+}
+
+#define ROUNDS 200
+
+/* Taking turns with others on the CPU */
+static int yield_and_ask(uint32_t want, const int *cpu)
+{
+	(void)cpu;
+	for (int i = 0; i < ROUNDS; i++) {
 		if (magic() != want)
 			return 1;
 		sched_yield();
@@ -227,28 +291,93 @@ static int switch_between(void *data)
 	return 0;
 }
 
-/* With the machine's answers and two tables taking turns on one CPU */
-TEST_F(inherit, context_switches)
+static int move_and_ask(uint32_t want, const int *cpu)
 {
-	uint32_t real = magic(), want[3] = {0x111, 0x222, real};
-	cpu_set_t cpus;
-	pid_t pids[3];
+	for (int i = 0; i < ROUNDS; i++) {
+		if (run_on(cpu[i % 2]))
+			return 2;
+		if (magic() != want)
+			return 1;
+	}
+	return 0;
+}
 
-	CPU_ZERO(&cpus);
-	CPU_SET(0, &cpus);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
+/*
+ * Runs @fn in three processes, two with a table of their own and one with the machine's answers.
+ * None begins before all have what they are to have.
+ */
+static void three_processes(struct __test_metadata *_metadata, const int *cpu,
+			    int (*fn)(uint32_t want, const int *cpu))
+{
+	uint32_t want[3] = {0x111, 0x222, magic()};
+	int ready[2], go[2];
+	pid_t pids[3];
+	char byte;
+
+	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, pipe(go));
 	for (int i = 0; i < 3; i++) {
 		pids[i] = fork();
-		if (!pids[i])
-			_exit((i < 2 && set_magic(want[i])) || switch_between(&want[i]));
+		ASSERT_LE(0, pids[i]);
+		if (pids[i])
+			continue;
+		close(go[1]);
+		if (i < 2 && set_magic(want[i]))
+			_exit(90);
+		if (write(ready[1], "r", 1) != 1 || read(go[0], &byte, 1))
+			_exit(91);
+		_exit(fn(want[i], cpu));
 	}
+	close(ready[1]);
+	for (int i = 0; i < 3; i++)
+		EXPECT_EQ(1, read(ready[0], &byte, 1));
+	close(go[1]);
 	for (int i = 0; i < 3; i++) {
 		int status = -1;
 
-		waitpid(pids[i], &status, 0);
+		EXPECT_EQ(pids[i], waitpid(pids[i], &status, 0));
 		EXPECT_EQ(0, status) TH_LOG("process %d", i);
 	}
-	EXPECT_EQ(real, magic());
+	EXPECT_EQ(want[2], magic());
+}
+
+TEST_F_TIMEOUT(inherit, context_switches, 120)
+{
+	int cpu;
+
+	ASSERT_EQ(1, some_cpus(&cpu, 1));
+	ASSERT_EQ(0, run_on(cpu));
+	three_processes(_metadata, NULL, yield_and_ask);
+}
+
+TEST_F_TIMEOUT(inherit, migration_between_cpus, 120)
+{
+	int cpu[2];
+
+	if (some_cpus(cpu, 2) < 2)
+		SKIP(return, "there is one CPU only");
+	three_processes(_metadata, cpu, move_and_ask);
+}
+
+/* What failed got its copy of the table, and gave it back once and not twice. */
+TEST_F(inherit, fork_that_fails_late)
+{
+	pid_t taken[] = {getpid()};
+	struct clone_args args = {
+		.set_tid = (uintptr_t)taken, .set_tid_size = 1, .exit_signal = SIGCHLD};
+	uint32_t want = 0x5150;
+
+	if (!may_replace())
+		SKIP(return, NEEDS_CAPABILITY);
+	ASSERT_EQ(0, set_magic(want));
+	for (int i = 0; i < 50; i++) {
+		ASSERT_EQ(-1, syscall(SYS_clone3, &args, sizeof(args)));
+		ASSERT_EQ(EEXIST, errno);
+	}
+	EXPECT_EQ(want, magic());
+	EXPECT_EQ(0, in_child(child_sees, &want));
+	ASSERT_EQ(0, set_table(NULL, 0));
+	EXPECT_EQ(0, get_table(NULL, 0));
 }
 
 TEST_HARNESS_MAIN

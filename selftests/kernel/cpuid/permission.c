@@ -3,11 +3,16 @@
 #define _GNU_SOURCE
 #include "cpuid_test.h"
 
+#include <sys/mount.h>
+
 #include "../kselftest_harness.h"
+
+/* What nobody has: a user without names or privileges */
+#define NOBODY 65534
 
 struct caller {
 	uint64_t keep;
-	bool no_new_privs, user_ns, has_table;
+	bool no_new_privs, user_ns, has_table, other_user;
 };
 
 FIXTURE(permission)
@@ -43,6 +48,8 @@ static int set_as(void *data)
 	if (c->has_table && set_magic(1))
 		return 126;
 	if (c->no_new_privs && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return 125;
+	if (c->other_user && setresuid(NOBODY, NOBODY, NOBODY))
 		return 125;
 	if (c->user_ns && unshare(CLONE_NEWUSER))
 		return 127;
@@ -106,6 +113,71 @@ TEST_F(permission, capability_in_the_callers_user_namespace)
 		SKIP(return, "no user namespaces");
 	EXPECT_EQ(0, ret);
 	EXPECT_EQ(EACCES, TRY(.keep = 0, .user_ns = true));
+}
+
+/* Who makes a user namespace is privileged within it. */
+TEST_F(permission, a_new_user_namespace_replaces)
+{
+	int ret = TRY(.keep = ~0ULL, .user_ns = true, .has_table = true);
+
+	if (ret == 127)
+		SKIP(return, "no user namespaces");
+	EXPECT_EQ(0, ret);
+	EXPECT_EQ(EPERM, TRY(.keep = 0, .user_ns = true, .has_table = true));
+	EXPECT_EQ(EPERM, TRY(.keep = OTHERS, .user_ns = true, .has_table = true));
+}
+
+TEST_F(permission, other_users)
+{
+	int ret;
+
+	EXPECT_EQ(EACCES, TRY(.keep = ~0ULL, .other_user = true));
+	EXPECT_EQ(0, TRY(.keep = ~0ULL, .other_user = true, .no_new_privs = true));
+	EXPECT_EQ(EPERM, TRY(.keep = ~0ULL, .other_user = true, .has_table = true));
+	EXPECT_EQ(EPERM,
+		  TRY(.keep = ~0ULL, .other_user = true, .no_new_privs = true, .has_table = true));
+	ret = TRY(.keep = ~0ULL, .other_user = true, .user_ns = true);
+	if (ret == 127)
+		SKIP(return, "users other than root may not make user namespaces");
+	EXPECT_EQ(0, ret);
+	EXPECT_EQ(0, TRY(.keep = ~0ULL, .other_user = true, .user_ns = true, .has_table = true));
+}
+
+static int copy_program(const char *from, const char *to)
+{
+	int in = open(from, O_RDONLY | O_CLOEXEC);
+	int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0755);
+	char buf[65536];
+	ssize_t n = -1;
+
+	while (in >= 0 && out >= 0 && (n = read(in, buf, sizeof(buf))) > 0)
+		if (write(out, buf, n) != n)
+			return -1;
+	if (n || fchmod(out, 04755))
+		return -1;
+	close(in);
+	return close(out);
+}
+
+/* Somebody else's process with a table, which a capability has set, executes root's program. */
+static int execute_as_root(void *data)
+{
+	if (set_magic(0x4755) || setresuid(NOBODY, NOBODY, NOBODY))
+		return 125;
+	execl(data, "report", "0x4755", "0", NULL);
+	return 99;
+}
+
+TEST_F(permission, set_user_id_programs_keep_it)
+{
+	char path[4096];
+
+	ASSERT_NE(NULL, beside("report", path, sizeof(path)));
+	if (unshare(CLONE_NEWNS) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", "/tmp", "tmpfs", 0, "mode=755"))
+		SKIP(return, "no file system of our own can be mounted (errno %d)", errno);
+	ASSERT_EQ(0, copy_program(path, "/tmp/report"));
+	EXPECT_EQ(0, in_child(execute_as_root, "/tmp/report"));
 }
 
 static int get_without_capability(void *data)

@@ -119,6 +119,9 @@ TEST_F(tracer, needs_a_stopped_tracee)
 			pause();
 	}
 	EXPECT_EQ(-ESRCH, get_by_ptrace(stranger, ARCH_GET_CPUID_OVERRIDE, NULL, 0));
+	/* It is ours, but it runs. */
+	EXPECT_EQ(0, ptrace(PTRACE_SEIZE, stranger, 0, 0));
+	EXPECT_EQ(-ESRCH, get_by_ptrace(stranger, ARCH_GET_CPUID_OVERRIDE, NULL, 0));
 	kill(stranger, SIGKILL);
 	waitpid(stranger, NULL, 0);
 }
@@ -150,6 +153,24 @@ TEST_F(tracer, steps_over_the_instruction_once)
 	ASSERT_EQ(SIGTRAP, wait_for_stop(self->pid));
 	ASSERT_EQ(0, ptrace(PTRACE_GETREGS, self->pid, 0, &regs));
 	EXPECT_EQ((uintptr_t)after_cpuid + 1, regs.rip);
+}
+
+/* TF traps branches then, and CPUID is none. */
+TEST_F(tracer, block_step_does_not_stop_at_it)
+{
+	struct user_regs_struct regs;
+
+	self->pid = start_tracee();
+	ASSERT_LT(0, self->pid);
+	ASSERT_EQ(SIGTRAP, wait_for_stop(self->pid));
+	if (ptrace(PTRACE_SINGLEBLOCK, self->pid, 0, 0))
+		SKIP(return, "no PTRACE_SINGLEBLOCK (errno %d)", errno);
+	ASSERT_EQ(SIGTRAP, wait_for_stop(self->pid));
+	ASSERT_EQ(0, ptrace(PTRACE_GETREGS, self->pid, 0, &regs));
+	/* At a branch on a real CPU. Emulators that don't know branch stepping stop after the nop.
+	 */
+	EXPECT_NE((uintptr_t)after_cpuid, regs.rip);
+	EXPECT_NE((uintptr_t)before_cpuid, regs.rip);
 }
 
 TEST_F(tracer, lets_it_run)
