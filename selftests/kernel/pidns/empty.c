@@ -4,6 +4,7 @@
 
 #define _GNU_SOURCE
 #include <linux/nsfs.h>
+#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 
@@ -12,6 +13,10 @@
 
 #define NOBODY 65534
 #define CHOSEN 31337
+
+#ifndef PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE
+#define PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE _IO(0xff, 6)
+#endif
 
 #ifndef NS_GET_PID_IN_PIDNS
 #define NS_GET_PID_FROM_PIDNS _IOR(NSIO, 0x6, int)
@@ -30,12 +35,7 @@ FIXTURE(empty)
 
 FIXTURE_SETUP(empty)
 {
-	long ret = empty_namespaces_can_be_opened();
-
-	if (ret == 0)
-		SKIP(return, SKIP_UNSUPPORTED);
-	if (ret < 0)
-		SKIP(return, "cannot unshare namespaces: %s", strerror(-ret));
+	PIDNS_PREPARE();
 	ASSERT_EQ(0, holder_start(&self->holder, CLONE_NEWUSER | CLONE_NEWPID));
 	self->ns = open_ns(self->holder.pid, "pid_for_children");
 	ASSERT_GE(self->ns, 0);
@@ -44,6 +44,7 @@ FIXTURE_SETUP(empty)
 FIXTURE_TEARDOWN(empty)
 {
 	holder_stop(&self->holder);
+	reap_children();
 }
 
 static bool same_file(int a, int b)
@@ -131,10 +132,8 @@ TEST_F(empty, gets_init_from_another_task)
 	ASSERT_EQ(0, setns(self->ns, CLONE_NEWPID));
 	init = fork_at(0, NULL, 0);
 	ASSERT_GE(init, 0);
-	if (!init) {
-		pause();
-		_exit(0);
-	}
+	if (!init)
+		stay();
 	pidns = open_ns(init, "pid");
 	EXPECT_TRUE(same_file(self->ns, pidns));
 	/* The next one is an ordinary process. */
@@ -172,7 +171,7 @@ static long holder_fork(long want)
 	if (!pid) {
 		if (getpid() != want)
 			_exit(1);
-		pause();
+		stay();
 	}
 	return pid;
 }
@@ -197,14 +196,14 @@ TEST_F(empty, set_tid_on_every_level)
 	pid_t set_tid[2] = {1, CHOSEN}, nr[2] = {0}, pid;
 	int n;
 
-	if (geteuid())
-		SKIP(return, "needs root in order to choose the outer number");
+	if (!may_choose_pids())
+		SKIP(return, "not allowed to choose the outer number");
 	ASSERT_EQ(0, setns(self->ns, CLONE_NEWPID));
 	pid = fork_at(0, set_tid, 2);
 	ASSERT_GE(pid, 0);
 	if (!pid) {
 		/* This /proc is the one outside. */
-		n = read_nspid(nr, 2);
+		n = read_nspid("/proc/self/status", nr, 2);
 		_exit(!(n == 2 && nr[0] == CHOSEN && nr[1] == 1 && getpid() == 1));
 	}
 	EXPECT_EQ(CHOSEN, pid);
@@ -234,16 +233,14 @@ TEST_F(empty, refused_numbers_are_free_again)
 {
 	pid_t set_tid[2] = {2, CHOSEN + 1}, pid;
 
-	if (geteuid())
-		SKIP(return, "needs root in order to choose the outer number");
+	if (!may_choose_pids())
+		SKIP(return, "not allowed to choose the outer number");
 	ASSERT_EQ(0, setns(self->ns, CLONE_NEWPID));
 	EXPECT_EQ(-EINVAL, fork_at(0, set_tid, 2));
 	set_tid[0] = 1;
 	pid = fork_at(0, set_tid, 2);
-	if (!pid) {
-		pause();
-		_exit(0);
-	}
+	if (!pid)
+		stay();
 	ASSERT_EQ(CHOSEN + 1, pid);
 	/* In use now, inside and outside. */
 	set_tid[1] = CHOSEN + 2;
@@ -253,8 +250,6 @@ TEST_F(empty, refused_numbers_are_free_again)
 	EXPECT_EQ(-EEXIST, fork_at(0, set_tid, 2));
 	/* The failed ones have given back 2. */
 	EXPECT_EQ(0, fork_is(2));
-	kill(pid, SIGKILL);
-	wait_for(pid);
 }
 
 TEST_F(empty, more_levels_than_there_are)
@@ -288,11 +283,46 @@ TEST_F(empty, late_failure_of_another_task)
 	EXPECT_EQ(0, fork_is(1));
 }
 
+static int end_thread(void *unused)
+{
+	return 0;
+}
+
+/* Returns 0 or a negative errno. */
+static int make_thread(void)
+{
+	static char stack[16384] __attribute__((aligned(16)));
+	int tid = clone(end_thread, stack + sizeof(stack), CLONE_THREAD | CLONE_SIGHAND | CLONE_VM,
+			NULL);
+
+	return tid < 0 ? -errno : 0;
+}
+
 TEST_F(empty, no_threads_in_another_namespace)
 {
+	EXPECT_EQ(0, make_thread());
 	ASSERT_EQ(0, setns(self->ns, CLONE_NEWPID));
-	EXPECT_EQ(-EINVAL, fork_at(CLONE_THREAD | CLONE_SIGHAND | CLONE_VM, NULL, 0));
+	EXPECT_EQ(-EINVAL, make_thread());
 	EXPECT_EQ(0, fork_is(1));
+}
+
+static void *thread_main(void *ns)
+{
+	if (setns(*(int *)ns, CLONE_NEWPID))
+		return (void *)1L;
+	return (void *)(long)fork_is(1);
+}
+
+/* A thread enters for itself, not for the process. */
+TEST_F(empty, gets_init_from_a_thread)
+{
+	pthread_t thread;
+	void *ret;
+
+	ASSERT_EQ(0, pthread_create(&thread, NULL, thread_main, &self->ns));
+	ASSERT_EQ(0, pthread_join(thread, &ret));
+	EXPECT_EQ(NULL, ret);
+	EXPECT_EQ(1, fork_is(1));
 }
 
 TEST_F(empty, no_namespace_below_an_empty_one)
@@ -304,65 +334,180 @@ TEST_F(empty, no_namespace_below_an_empty_one)
 	EXPECT_EQ(0, fork_is(1));
 }
 
+/* When it has neither a maker nor a descriptor any more. */
 TEST_F(empty, can_be_kept_by_bind_mount)
 {
 	char file[] = "/tmp/pidns.XXXXXX", path[64];
-	int fd, kept, pid;
+	struct stat before, after;
+	int fd;
 
-	if (geteuid())
-		SKIP(return, "needs root in order to mount");
-	pid = fork();
-	ASSERT_GE(pid, 0);
-	if (!pid) {
-		/* A mount namespace of its own cleans up after it. */
-		fd = mkstemp(file);
-		snprintf(path, sizeof(path), "/proc/%d/ns/pid_for_children", self->holder.pid);
-		if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
-			_exit(2);
-		if (fd < 0 || mount(path, file, NULL, MS_BIND, NULL))
-			_exit(3);
-		kept = open(file, O_RDONLY);
-		umount2(file, MNT_DETACH);
-		unlink(file);
-		if (kept < 0 || !same_file(kept, self->ns) || setns(kept, CLONE_NEWPID))
-			_exit(4);
-		_exit(fork_is(1) ? 5 : 0);
+	/* A mount namespace of its own cleans up after it. */
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		SKIP(return, "not allowed to mount: %s", strerror(errno));
+	fd = mkstemp(file);
+	ASSERT_GE(fd, 0);
+	close(fd);
+	snprintf(path, sizeof(path), "/proc/%d/ns/pid_for_children", self->holder.pid);
+	EXPECT_EQ(0, mount(path, file, NULL, MS_BIND, NULL));
+	EXPECT_EQ(0, fstat(self->ns, &before));
+	holder_stop(&self->holder);
+	close(self->ns);
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	umount2(file, MNT_DETACH);
+	unlink(file);
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(0, fstat(fd, &after));
+	EXPECT_EQ(before.st_ino, after.st_ino);
+	EXPECT_EQ(before.st_dev, after.st_dev);
+	ASSERT_EQ(0, setns(fd, CLONE_NEWPID));
+	EXPECT_EQ(0, fork_is(1));
+}
+
+/* --- ways to open it --- */
+
+TEST_F(empty, pidfd_gives_the_same)
+{
+	int pidfd = syscall(SYS_pidfd_open, self->holder.pid, 0), ns;
+
+	ASSERT_GE(pidfd, 0);
+	ns = ioctl(pidfd, PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE, 0);
+	if (ns < 0 && errno == ENOTTY)
+		SKIP(return, "no PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE (6.11)");
+	ASSERT_GE(ns, 0);
+	EXPECT_TRUE(same_file(self->ns, ns));
+	ASSERT_EQ(0, setns(ns, CLONE_NEWPID));
+	EXPECT_EQ(0, fork_is(1));
+}
+
+TEST_F(empty, zombie_has_none)
+{
+	siginfo_t info;
+
+	kill(self->holder.pid, SIGKILL);
+	ASSERT_EQ(0, waitid(P_PID, self->holder.pid, &info, WEXITED | WNOWAIT));
+	EXPECT_EQ(-ENOENT, open_ns(self->holder.pid, "pid_for_children"));
+}
+
+/* While the maker exits, the file either opens, for good, or it does not. */
+TEST_F_TIMEOUT(empty, opened_while_maker_exits, 120)
+{
+	int round, ns, last, pid;
+
+	for (round = 0; round < 20; round++) {
+		last = open_ns(self->holder.pid, "pid_for_children");
+		ASSERT_GE(last, 0);
+		kill(self->holder.pid, SIGKILL);
+		while ((ns = open_ns(self->holder.pid, "pid_for_children")) >= 0) {
+			close(last);
+			last = ns;
+		}
+		EXPECT_EQ(-ENOENT, ns);
+		holder_stop(&self->holder);
+		pid = fork();
+		ASSERT_GE(pid, 0);
+		if (!pid)
+			_exit(setns(last, CLONE_NEWPID) || fork_is(1));
+		EXPECT_EQ(0, wait_for(pid));
+		close(last);
+		ASSERT_EQ(0, holder_start(&self->holder, CLONE_NEWUSER | CLONE_NEWPID));
 	}
-	EXPECT_EQ(0, wait_for(pid));
 }
 
 /* --- privileges --- */
 
+#define CANNOT_DROP 99
+
+/* Becomes somebody else without privileges, whom the test still may open the files of. */
+static void become_nobody(void)
+{
+	if (syscall(SYS_setresgid, NOBODY, NOBODY, NOBODY) ||
+	    syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY) || prctl(PR_SET_DUMPABLE, 1))
+		_exit(CANNOT_DROP);
+}
+
+/* Of a child that becomes nobody. */
+#define EXPECT_OF_NOBODY(pid)                                       \
+	do {                                                        \
+		int ret_ = wait_for(pid);                           \
+		if (ret_ == CANNOT_DROP)                            \
+			SKIP(return, "cannot become another user"); \
+		EXPECT_EQ(0, ret_);                                 \
+	} while (0)
+
 TEST_F(empty, unprivileged_task_cannot_enter)
 {
-	int pid;
+	int pid = fork();
 
-	if (geteuid())
-		SKIP(return, "needs root in order to drop it");
-	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
-		if (syscall(SYS_setresgid, NOBODY, NOBODY, NOBODY) ||
-		    syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY))
-			_exit(2);
+		become_nobody();
 		_exit(!(setns(self->ns, CLONE_NEWPID) == -1 && errno == EPERM));
 	}
-	EXPECT_EQ(0, wait_for(pid));
+	EXPECT_OF_NOBODY(pid);
 }
 
 TEST_F(empty, unprivileged_task_cannot_open)
 {
-	int pid;
+	int pid = fork();
 
-	if (geteuid())
-		SKIP(return, "needs root in order to drop it");
-	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
-		if (syscall(SYS_setresgid, NOBODY, NOBODY, NOBODY) ||
-		    syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY))
-			_exit(2);
+		become_nobody();
 		_exit(open_ns(self->holder.pid, "pid_for_children") != -EACCES);
+	}
+	EXPECT_OF_NOBODY(pid);
+}
+
+/* All capabilities over the namespace and none at home: not enough, until there is another home. */
+static int owner_enters(void)
+{
+	struct holder mine = {0};
+	int ns, user;
+
+	become_nobody();
+	if (holder_start(&mine, CLONE_NEWUSER | CLONE_NEWPID))
+		return 1;
+	ns = open_ns(mine.pid, "pid_for_children");
+	user = open_ns(mine.pid, "user");
+	if (ns < 0 || user < 0)
+		return 2;
+	if (!setns(ns, CLONE_NEWPID) || errno != EPERM)
+		return 3;
+	if (setns(user, CLONE_NEWUSER) || setns(ns, CLONE_NEWPID))
+		return 4;
+	return fork_is(1) ? 5 : 0;
+}
+
+TEST_F(empty, owner_needs_capability_at_home)
+{
+	int pid = fork();
+
+	ASSERT_GE(pid, 0);
+	if (!pid)
+		_exit(owner_enters());
+	EXPECT_OF_NOBODY(pid);
+}
+
+static bool cannot_enter(int ns)
+{
+	return setns(ns, CLONE_NEWPID) == -1 && errno == EINVAL;
+}
+
+/* Entering leads downwards only: not to a sibling, and not back up. */
+TEST_F(empty, sibling_and_descendant_cannot_enter)
+{
+	pid_t pid = fork_at(CLONE_NEWPID, NULL, 0);
+	int here;
+
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		here = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+		if (here < 0 || !cannot_enter(self->ns))
+			_exit(1);
+		pid = fork_at(CLONE_NEWPID, NULL, 0);
+		if (!pid)
+			_exit(!cannot_enter(here));
+		_exit(pid < 0 || wait_for(pid) ? 2 : 0);
 	}
 	EXPECT_EQ(0, wait_for(pid));
 }
@@ -371,20 +516,19 @@ TEST_F(empty, set_tid_needs_capability)
 {
 	pid_t one = 1, two = 2, pid;
 
-	if (geteuid())
-		SKIP(return, "needs root in order to drop it");
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
 		/* The owner of the user namespace would have all capabilities in it. */
-		if (setns(self->ns, CLONE_NEWPID) || syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY))
+		if (setns(self->ns, CLONE_NEWPID))
 			_exit(2);
+		become_nobody();
 		if (fork_at(0, &one, 1) != -EPERM || fork_at(0, &two, 1) != -EPERM)
 			_exit(3);
 		/* Without a choice of number it takes none. */
 		_exit(fork_is(1) ? 4 : 0);
 	}
-	EXPECT_EQ(0, wait_for(pid));
+	EXPECT_OF_NOBODY(pid);
 }
 
 TEST_HARNESS_MAIN

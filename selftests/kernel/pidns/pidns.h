@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <linux/types.h>
 #include <poll.h>
@@ -23,8 +24,6 @@
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define SKIP_UNSUPPORTED "pid_for_children of a namespace without init cannot be opened (ENOENT)"
 
 /*
  * Forks. @flags: clone3() flags; @set_tid: numbers from the innermost namespace outward. Returns
@@ -61,6 +60,23 @@ static inline pid_t fork_that_faults(void)
 	return pid < 0 ? -errno : pid;
 }
 
+/* Whether the caller may choose numbers in the namespace it is in. */
+static inline bool may_choose_pids(void)
+{
+	pid_t self = getpid();
+
+	/* In use, but the capability is asked for first. */
+	return fork_at(0, &self, 1) == -EEXIST;
+}
+
+/* Waits to be killed, which the end of its parent does as well. */
+static inline void __attribute__((noreturn)) stay(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;)
+		pause();
+}
+
 /* Waits for a child and returns its exit status, or 128 and the signal. */
 static inline int wait_for(pid_t pid)
 {
@@ -71,6 +87,41 @@ static inline int wait_for(pid_t pid)
 			return -1;
 	}
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/*
+ * Kills and reaps all children of the calling thread: with PR_SET_CHILD_SUBREAPER, whatever a test
+ * has left.
+ */
+static inline void reap_children(void)
+{
+	char path[64], buf[1024], *p, *end;
+	ssize_t n;
+	pid_t pid;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)syscall(SYS_gettid));
+	do {
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+		buf[n > 0 ? n : 0] = 0;
+		if (fd >= 0)
+			close(fd);
+		for (p = buf; (pid = strtol(p, &end, 10)) > 0; p = end)
+			kill(pid, SIGKILL);
+	} while (waitpid(-1, NULL, __WALL) > 0);
+}
+
+static inline int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
 }
 
 static inline int open_ns(pid_t pid, const char *name)
@@ -84,12 +135,13 @@ static inline int open_ns(pid_t pid, const char *name)
 }
 
 /*
- * The numbers of the calling process, from the outermost namespace that its /proc shows inward.
+ * The numbers of a process by its /proc/PID/status, from the outermost namespace that this /proc
+ * shows inward.
  */
-static inline int read_nspid(pid_t *nr, int max)
+static inline int read_nspid(const char *path, pid_t *nr, int max)
 {
 	char line[256], *p = NULL;
-	FILE *f = fopen("/proc/self/status", "re");
+	FILE *f = fopen(path, "re");
 	int n = 0, used;
 
 	while (f && fgets(line, sizeof(line), f)) {
@@ -188,23 +240,69 @@ static inline void holder_stop(struct holder *h)
 	h->pid = 0;
 }
 
+static inline bool has_sys_admin(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct cap[2] = {0};
+
+	return !syscall(SYS_capget, &head, cap) && cap[0].effective & 1U << CAP_SYS_ADMIN;
+}
+
 /*
- * 1 if the kernel has what is tested here, 0 if not, a negative errno if it cannot be found out.
+ * Entering a pid namespace takes CAP_SYS_ADMIN in one's own user namespace: one who lacks it
+ * becomes root of a new one. Returns 0 or a negative errno.
  */
-static inline long empty_namespaces_can_be_opened(void)
+static inline int become_able(void)
+{
+	unsigned int uid = geteuid(), gid = getegid();
+	char map[32];
+	int ret;
+
+	if (has_sys_admin())
+		return 0;
+	if (unshare(CLONE_NEWUSER))
+		return -errno;
+	write_file("/proc/self/setgroups", "deny");
+	snprintf(map, sizeof(map), "0 %u 1", gid);
+	ret = write_file("/proc/self/gid_map", map);
+	snprintf(map, sizeof(map), "0 %u 1", uid);
+	return ret ?: write_file("/proc/self/uid_map", map);
+}
+
+/*
+ * Prepares the calling process for a test and looks whether the kernel has what is tested. Returns
+ * 0 or a negative errno, with *@skip set to what is missing if that is no failure.
+ */
+static inline long pidns_prepare(const char **skip)
 {
 	struct holder h = {0};
-	unsigned long flags = CLONE_NEWPID | (geteuid() ? CLONE_NEWUSER : 0);
-	long ret = holder_start(&h, flags);
-	int fd;
+	long ret = become_able();
 
+	*skip = "no CAP_SYS_ADMIN, and no user namespace to have it in";
 	if (ret)
 		return ret;
-	fd = open_ns(h.pid, "pid_for_children");
-	if (fd >= 0)
-		close(fd);
+	*skip = "cannot unshare a pid namespace";
+	ret = holder_start(&h, CLONE_NEWPID);
+	if (ret)
+		return ret;
+	ret = open_ns(h.pid, "pid_for_children");
 	holder_stop(&h);
-	return fd >= 0 ? 1 : fd == -ENOENT ? 0 : fd;
+	*skip = ret == -ENOENT ? "pid_for_children of a namespace without init cannot be opened"
+			       : NULL;
+	if (ret < 0)
+		return ret;
+	close(ret);
+	return prctl(PR_SET_CHILD_SUBREAPER, 1) ? -errno : 0;
 }
+
+/* For FIXTURE_SETUP. */
+#define PIDNS_PREPARE()                                                 \
+	do {                                                            \
+		const char *skip_;                                      \
+		long err_ = pidns_prepare(&skip_);                      \
+		if (err_ && skip_)                                      \
+			SKIP(return, "%s: %s", skip_, strerror(-err_)); \
+		ASSERT_EQ(0, err_);                                     \
+	} while (0)
 
 #endif
