@@ -28,9 +28,8 @@ FIXTURE(attach)
 
 FIXTURE_SETUP(attach)
 {
-	if (!attach_supported())
-		SKIP(return, SKIP_UNSUPPORTED);
-	stage_open(&self->stage);
+	SKIP_ATTACH_OBSTACLE(true);
+	ASSERT_TRUE(stage_open(&self->stage));
 	self->leader = spawn(&self->stage, NULL, 0);
 	ASSERT_NE(NULL, self->leader);
 	ASSERT_EQ(0, call(self->leader, act_setsid, 0, 0));
@@ -385,7 +384,7 @@ TEST_F(attach, needs_one_capability)
 {
 	struct puppet *second;
 
-	SKIP_UNLESS_ROOT();
+	SKIP_UNLESS_UNPRIVILEGED_TRACE();
 	ASSERT_EQ(0, call(self->member, act_become, NOBODY, 0));
 	second = spawn(&self->stage, NULL, 0);
 	ASSERT_NE(NULL, second);
@@ -401,7 +400,7 @@ TEST_F(attach, needs_ptrace_access)
 {
 	struct puppet *tracer;
 
-	SKIP_UNLESS_ROOT();
+	SKIP_UNLESS_UNPRIVILEGED_TRACE();
 	ASSERT_EQ(0, call(self->member, act_become, OTHER_USER, 0));
 	tracer = spawn(&self->stage, NULL, 0);
 	ASSERT_NE(NULL, tracer);
@@ -412,53 +411,35 @@ TEST_F(attach, needs_ptrace_access)
 	EXPECT_EQ(0, call(tracer, act_attach, self->member->pidfd, 0));
 }
 
-static long act_undumpable(long a, long b)
-{
-	(void)a;
-	(void)b;
-	return prctl(PR_SET_DUMPABLE, 0) ? -errno : 0;
-}
-
 TEST_F(attach, refuses_undumpable_target)
 {
-	SKIP_UNLESS_ROOT();
+	SKIP_UNLESS_UNPRIVILEGED_TRACE();
 	ASSERT_EQ(0, call(self->member, act_become, NOBODY, 0));
 	ASSERT_EQ(0, call(self->member, act_undumpable, 0, 0));
 	ASSERT_EQ(0, call(self->caller, act_become, NOBODY, CAP(CAP_CHECKPOINT_RESTORE)));
 	EXPECT_REFUSED(EPERM, self->member->pidfd, 0);
+	/* Nor is what is left of it when it has died: what it was counts. */
+	sys_pidfd_send_signal(self->member->pidfd, SIGKILL);
+	ASSERT_TRUE(has_died(self->member));
+	EXPECT_REFUSED(EPERM, self->member->pidfd, 0);
+}
+
+TEST_F(attach, refuses_zombie_of_another_user)
+{
+	SKIP_UNLESS_UNPRIVILEGED_TRACE();
+	ASSERT_EQ(0, call(self->member, act_become, OTHER_USER, 0));
+	ASSERT_EQ(0, call(self->grouped, act_become, NOBODY, 0));
+	ASSERT_EQ(0, call(self->caller, act_become, NOBODY, CAP(CAP_CHECKPOINT_RESTORE)));
+	sys_pidfd_send_signal(self->member->pidfd, SIGKILL);
+	sys_pidfd_send_signal(self->grouped->pidfd, SIGKILL);
+	ASSERT_TRUE(has_died(self->member));
+	ASSERT_TRUE(has_died(self->grouped));
+	EXPECT_REFUSED(EPERM, self->member->pidfd, 0);
+	/* One of the caller's own user is as good as alive. */
+	EXPECT_EQ(0, call(self->caller, act_attach, self->grouped->pidfd, 0));
 }
 
 /* --- what setsid() does besides --- */
-
-static bool read_autogroup(pid_t pid, char *buf, size_t size)
-{
-	char path[64];
-	ssize_t n;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/autogroup", pid);
-	fd = open(path, O_RDONLY);
-	if (fd < 0)
-		return false;
-	n = read(fd, buf, size - 1);
-	close(fd);
-	buf[n > 0 ? n : 0] = 0;
-	return n > 0;
-}
-
-TEST_F(attach, enters_autogroup_of_session)
-{
-	char member[64], before[64], after[64];
-
-	if (!read_autogroup(self->member->pid, member, sizeof(member)))
-		SKIP(return, "no /proc/PID/autogroup (CONFIG_SCHED_AUTOGROUP)");
-	before[0] = 0;
-	read_autogroup(self->caller->pid, before, sizeof(before));
-	EXPECT_STRNE(member, before);
-	ASSERT_EQ(0, call(self->caller, act_attach, self->member->pidfd, 0));
-	ASSERT_TRUE(read_autogroup(self->caller->pid, after, sizeof(after)));
-	EXPECT_STREQ(member, after);
-}
 
 struct proc_event_message {
 	struct nlmsghdr nl;
@@ -468,6 +449,17 @@ struct proc_event_message {
 		struct proc_event event;
 	};
 } __attribute__((packed, aligned(NLMSG_ALIGNTO)));
+
+/* The kernel says nothing to a listener whom it ignores, or if it has no such events. */
+static bool is_acknowledged(int fd)
+{
+	struct proc_event_message msg;
+
+	while (recv(fd, &msg, sizeof(msg), 0) > 0)
+		if (msg.event.what == PROC_EVENT_NONE)
+			return !msg.event.event_data.ack.err;
+	return false;
+}
 
 static int listen_to_connector(void)
 {
@@ -485,7 +477,7 @@ static int listen_to_connector(void)
 	msg.op = PROC_CN_MCAST_LISTEN;
 	if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv)) ||
-	    send(fd, &msg, msg.nl.nlmsg_len, 0) < 0) {
+	    send(fd, &msg, msg.nl.nlmsg_len, 0) < 0 || !is_acknowledged(fd)) {
 		if (fd >= 0)
 			close(fd);
 		return -1;

@@ -130,28 +130,39 @@ static bool bpf_is_a_security_module(void)
 	return n > 0 && strstr(list, "bpf");
 }
 
-TEST(security_module_can_refuse)
+FIXTURE(lsm)
 {
-	struct puppet *leader, *caller, *other;
 	struct stage stage;
 	uint32_t hook;
+};
+
+FIXTURE_SETUP(lsm)
+{
+	SKIP_ATTACH_OBSTACLE(true);
+	self->hook = find_function(HOOK);
+	if (!self->hook || !bpf_is_a_security_module())
+		SKIP(return, "no BPF security module (CONFIG_BPF_LSM, BTF, lsm=...,bpf)");
+	ASSERT_TRUE(stage_open(&self->stage));
+}
+
+FIXTURE_TEARDOWN(lsm)
+{
+	stage_clear(&self->stage);
+}
+
+TEST_F(lsm, security_module_can_refuse)
+{
+	struct puppet *leader = spawn(&self->stage, NULL, 0);
+	struct puppet *caller = spawn(&self->stage, NULL, 0);
+	struct puppet *other = spawn(&self->stage, NULL, 0);
 	int link;
 
-	if (!attach_supported())
-		SKIP(return, SKIP_UNSUPPORTED);
-	hook = find_function(HOOK);
-	if (!hook || !bpf_is_a_security_module())
-		SKIP(return, "no BPF security module (CONFIG_BPF_LSM, BTF, lsm=...,bpf)");
-	stage_open(&stage);
-	leader = spawn(&stage, NULL, 0);
-	caller = spawn(&stage, NULL, 0);
-	other = spawn(&stage, NULL, 0);
 	ASSERT_NE(NULL, leader);
 	ASSERT_NE(NULL, caller);
 	ASSERT_NE(NULL, other);
 	ASSERT_EQ(0, call(leader, act_setsid, 0, 0));
 
-	link = refuse(caller->pid, hook);
+	link = refuse(caller->pid, self->hook);
 	ASSERT_LE(0, link);
 	EXPECT_EQ(-REFUSAL, call(caller, act_attach, leader->pidfd, 0));
 	EXPECT_NE(leader->pid, call(caller, act_getsid, 0, 0));
@@ -159,7 +170,6 @@ TEST(security_module_can_refuse)
 	close(link);
 	EXPECT_EQ(0, call(caller, act_attach, leader->pidfd, 0));
 	EXPECT_EQ(leader->pid, call(caller, act_getsid, 0, 0));
-	stage_clear(&stage);
 }
 
 TEST_HARNESS_MAIN

@@ -22,16 +22,18 @@ FIXTURE(ns)
 
 FIXTURE_SETUP(ns)
 {
-	if (!attach_supported())
-		SKIP(return, SKIP_UNSUPPORTED);
-	stage_open(&self->stage);
+	/* Without privilege there is none over the test's own namespace, but over others. */
+	SKIP_ATTACH_OBSTACLE(false);
+	ASSERT_TRUE(stage_open(&self->stage));
 	self->outside = spawn(&self->stage, NULL, 0);
 	ASSERT_NE(NULL, self->outside);
 	ASSERT_EQ(0, call(self->outside, act_setsid, 0, 0));
 	self->init = spawn(&self->stage, self->outside, CLONE_NEWPID);
-	if (!self->init)
+	if (!self->init) {
+		stage_clear(&self->stage);
 		SKIP(return,
 			   "cannot create a pid namespace: needs CAP_SYS_ADMIN and CONFIG_PID_NS");
+	}
 	self->leader = spawn(&self->stage, self->init, 0);
 	ASSERT_NE(NULL, self->leader);
 	ASSERT_EQ(0, call(self->leader, act_setsid, 0, 0));

@@ -3,6 +3,8 @@
 // the caller had exited.
 
 #define _GNU_SOURCE
+#include <pthread.h>
+
 #include "../kselftest_harness.h"
 #include "session.h"
 
@@ -18,9 +20,8 @@ FIXTURE(orphan)
 
 FIXTURE_SETUP(orphan)
 {
-	if (!attach_supported())
-		SKIP(return, SKIP_UNSUPPORTED);
-	stage_open(&self->stage);
+	SKIP_ATTACH_OBSTACLE(true);
+	ASSERT_TRUE(stage_open(&self->stage));
 	self->shell = spawn(&self->stage, NULL, 0);
 	ASSERT_NE(NULL, self->shell);
 	ASSERT_EQ(0, call(self->shell, act_setsid, 0, 0));
@@ -54,13 +55,6 @@ static char settled_state(const struct puppet *p)
 	return read_ids(p->pid, &ids) ? ids.state : 'X';
 }
 
-static bool dies(const struct puppet *p)
-{
-	struct pollfd pfd = {.fd = p->pidfd, .events = POLLIN};
-
-	return poll(&pfd, 1, 10000) == 1;
-}
-
 /* How a child of the puppet that asks has died: by which signal, negative if otherwise. */
 static long act_died_of(long pidfd, long unused)
 {
@@ -83,7 +77,7 @@ TEST_F(orphan, group_of_child)
 	ASSERT_EQ(0, call(job, act_setpgid, 0, 0));
 	ASSERT_TRUE(stop(job));
 	ASSERT_EQ(0, call(caller, act_attach, self->other->pidfd, 0));
-	EXPECT_TRUE(dies(job));
+	EXPECT_TRUE(has_died(job));
 	EXPECT_EQ(SIGHUP, call(caller, act_died_of, job->pidfd, 0));
 }
 
@@ -102,7 +96,7 @@ TEST_F(orphan, own_old_group)
 	ASSERT_TRUE(stop(job));
 	EXPECT_EQ('T', settled_state(job));
 	ASSERT_EQ(0, call(caller, act_attach, self->other->pidfd, 0));
-	EXPECT_TRUE(dies(job));
+	EXPECT_TRUE(has_died(job));
 	EXPECT_EQ(SIGHUP, call(caller, act_died_of, job->pidfd, 0));
 }
 
@@ -119,8 +113,8 @@ TEST_F(orphan, running_members_too)
 	ASSERT_NE(NULL, mate);
 	ASSERT_TRUE(stop(job));
 	ASSERT_EQ(0, call(caller, act_attach, self->other->pidfd, 0));
-	EXPECT_TRUE(dies(job));
-	EXPECT_TRUE(dies(mate));
+	EXPECT_TRUE(has_died(job));
+	EXPECT_TRUE(has_died(mate));
 }
 
 static long act_ignore_hup(long a, long b)
@@ -143,6 +137,51 @@ TEST_F(orphan, continued_after_hangup)
 	ASSERT_TRUE(stop(job));
 	ASSERT_EQ(0, call(caller, act_attach, self->other->pidfd, 0));
 	EXPECT_EQ(self->shell->pid, call(job, act_getsid, 0, 0));
+}
+
+struct spawner {
+	long sock, pidfd;
+};
+
+static void *spawn_and_stay(void *arg)
+{
+	struct spawner *s = arg;
+
+	__atomic_store_n(&s->pidfd, act_spawn(s->sock, 0), __ATOMIC_RELEASE);
+	pause(); /* the end of the thread would give the child to another one */
+	return NULL;
+}
+
+static long act_spawn_in_thread(long sock, long unused)
+{
+	struct spawner *s = calloc(1, sizeof(*s));
+	pthread_t thread;
+	long pidfd = 0;
+
+	(void)unused;
+	if (!s)
+		return -ENOMEM;
+	s->sock = sock;
+	if (pthread_create(&thread, NULL, spawn_and_stay, s))
+		return -EAGAIN;
+	while (!(pidfd = __atomic_load_n(&s->pidfd, __ATOMIC_ACQUIRE)))
+		usleep(1000);
+	return pidfd;
+}
+
+/* The children of all threads are the process's children. */
+TEST_F(orphan, group_of_child_of_a_thread)
+{
+	struct puppet *caller = spawn(&self->stage, self->shell, 0), *job;
+
+	ASSERT_NE(NULL, caller);
+	job = spawn_by(&self->stage, caller, act_spawn_in_thread, 0);
+	ASSERT_NE(NULL, job);
+	ASSERT_EQ(0, call(job, act_setpgid, 0, 0));
+	ASSERT_TRUE(stop(job));
+	ASSERT_EQ(0, call(caller, act_attach, self->other->pidfd, 0));
+	EXPECT_TRUE(has_died(job));
+	EXPECT_EQ(SIGHUP, call(caller, act_died_of, job->pidfd, 0));
 }
 
 TEST_F(orphan, nothing_without_stopped_members)
@@ -193,7 +232,7 @@ TEST_F(orphan, nothing_with_another_link)
 	EXPECT_EQ('T', settled_state(job));
 	/* Until that one leaves too. */
 	ASSERT_EQ(0, call(mate, act_attach, self->other->pidfd, 0));
-	EXPECT_TRUE(dies(job));
+	EXPECT_TRUE(has_died(job));
 }
 
 /* In the group of its own child the caller is no link from outside any more, but the shell is. */
@@ -221,6 +260,37 @@ TEST_F(orphan, nothing_for_old_orphans)
 	ASSERT_NE(NULL, job);
 	ASSERT_EQ(0, call(job, act_setsid, 0, 0));
 	ASSERT_TRUE(stop(job));
+	ASSERT_EQ(0, call(caller, act_attach, self->other->pidfd, 0));
+	EXPECT_EQ('T', settled_state(job));
+}
+
+/*
+ * A zombie is no link. The group has been orphaned since its leader died, who is left as a zombie
+ * child of the caller in another group of the session; who has been stopped since is left so.
+ */
+TEST_F(orphan, nothing_for_zombie_of_old_orphans)
+{
+	struct puppet *caller = spawn(&self->stage, self->shell, 0), *leader, *job, *grouped;
+
+	ASSERT_NE(NULL, caller);
+	grouped = spawn(&self->stage, self->shell, 0);
+	ASSERT_NE(NULL, grouped);
+	ASSERT_EQ(0, call(grouped, act_setpgid, 0, 0));
+	leader = spawn(&self->stage, caller, 0);
+	ASSERT_NE(NULL, leader);
+	ASSERT_EQ(0, call(leader, act_setpgid, 0, 0));
+	job = spawn(&self->stage, leader, 0);
+	ASSERT_NE(NULL, job);
+	sys_pidfd_send_signal(leader->pidfd, SIGKILL);
+	ASSERT_TRUE(has_died(leader));
+	ASSERT_TRUE(stop(job));
+	/* The probe of a program that wants to know whether the kernel has the call. */
+	ASSERT_EQ(0, call(caller, act_attach, caller->pidfd, 0));
+	EXPECT_EQ('T', settled_state(job));
+	/* Within the session. */
+	ASSERT_EQ(0, call(caller, act_attach, grouped->pidfd, 0));
+	EXPECT_EQ('T', settled_state(job));
+	/* Out of it. */
 	ASSERT_EQ(0, call(caller, act_attach, self->other->pidfd, 0));
 	EXPECT_EQ('T', settled_state(job));
 }

@@ -5,28 +5,9 @@
 
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <time.h>
 
 #include "../kselftest_harness.h"
-#include "session.h"
-
-#define RUN_MS	  1000
-#define EXEC_LOOP "--exec-loop"
-
-/* Shared by all processes of a test. */
-struct arena {
-	int stop;
-	int pidfd[2]; /* whom to attach to */
-	pid_t sid[2]; /* leaders of the two sessions */
-	pid_t group;  /* another group of session 0 */
-	int tty;
-	long attached; /* calls that succeeded */
-	long failed;   /* calls with an errno that is no legal outcome, */
-	long error;    /* the last of them, */
-	long torn;     /* and processes with a group of another session */
-};
+#include "race.h"
 
 FIXTURE(race)
 {
@@ -37,22 +18,10 @@ FIXTURE(race)
 
 FIXTURE_SETUP(race)
 {
-	int i;
-
-	if (!attach_supported())
-		SKIP(return, SKIP_UNSUPPORTED);
-	stage_open(&self->stage);
-	self->arena = mmap(NULL, sizeof(*self->arena), PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, self->arena);
-	self->arena->tty = -1;
-	for (i = 0; i < 2; i++) {
-		self->leader[i] = spawn(&self->stage, NULL, 0);
-		ASSERT_NE(NULL, self->leader[i]);
-		ASSERT_EQ(0, call(self->leader[i], act_setsid, 0, 0));
-		self->arena->sid[i] = self->leader[i]->pid;
-		self->arena->pidfd[i] = self->leader[i]->pidfd;
-	}
+	SKIP_ATTACH_OBSTACLE(true);
+	ASSERT_TRUE(stage_open(&self->stage));
+	self->arena = arena_open(&self->stage, self->leader);
+	ASSERT_NE(NULL, self->arena);
 	self->grouped = spawn(&self->stage, self->leader[0], 0);
 	ASSERT_NE(NULL, self->grouped);
 	ASSERT_EQ(0, call(self->grouped, act_setpgid, 0, 0));
@@ -65,38 +34,6 @@ FIXTURE_TEARDOWN(race)
 	munmap(self->arena, sizeof(*self->arena));
 }
 
-static bool stopped(const struct arena *a)
-{
-	return __atomic_load_n(&a->stop, __ATOMIC_RELAXED);
-}
-
-static void run_for(struct arena *a, int ms)
-{
-	usleep(ms * 1000);
-	__atomic_store_n(&a->stop, 1, __ATOMIC_RELAXED);
-}
-
-static void note(struct arena *a, long ret, long legal)
-{
-	if (!ret) {
-		__atomic_add_fetch(&a->attached, 1, __ATOMIC_RELAXED);
-	} else if (ret != -legal) {
-		__atomic_store_n(&a->error, -ret, __ATOMIC_RELAXED);
-		__atomic_add_fetch(&a->failed, 1, __ATOMIC_RELAXED);
-	}
-}
-
-#define EXPECT_SOUND(a)                                                                      \
-	do {                                                                                 \
-		EXPECT_LT(0, (a)->attached);                                                 \
-		EXPECT_EQ(0, (a)->failed)                                                    \
-		{                                                                            \
-			TH_LOG("%ld calls failed, the last one with errno %ld", (a)->failed, \
-			       (a)->error);                                                  \
-		}                                                                            \
-		EXPECT_EQ(0, (a)->torn);                                                     \
-	} while (0)
-
 /* The calling process is in one of the combinations of session and group that exist. */
 static bool sound_ids(const struct arena *a)
 {
@@ -104,28 +41,6 @@ static bool sound_ids(const struct arena *a)
 
 	return (sid == a->sid[0] && (pgrp == a->sid[0] || pgrp == a->group)) ||
 	       (sid == a->sid[1] && pgrp == a->sid[1]);
-}
-
-/* --- loops that puppets run --- */
-
-static long loop_attach(long arena, long which)
-{
-	struct arena *a = (struct arena *)arena;
-
-	while (!stopped(a))
-		note(a, act_attach(a->pidfd[which & 1], 0), ESRCH);
-	return 0;
-}
-
-static long loop_alternate(long arena, long unused)
-{
-	struct arena *a = (struct arena *)arena;
-	int i;
-
-	(void)unused;
-	for (i = 0; !stopped(a); i++)
-		note(a, act_attach(a->pidfd[i & 1], 0), ESRCH);
-	return 0;
 }
 
 struct job {
@@ -147,7 +62,8 @@ static void *thread_setpgid(void *arg)
 
 	while (!stopped(j->arena)) {
 		/* Succeeds only while the process is in that session. */
-		setpgid(0, j->arena->group);
+		if (!setpgid(0, j->arena->group))
+			count(&j->arena->rounds);
 		setpgid(0, j->arena->sid[1]);
 	}
 	return NULL;
@@ -198,6 +114,7 @@ TEST_F(race, threads_of_one_process)
 
 	ASSERT_NE(NULL, p);
 	ASSERT_EQ(0, tell(p, loop_threads, (long)self->arena, 0));
+	EXPECT_TRUE(wait_for(&self->arena->rounds, 1));
 	run_for(self->arena, RUN_MS);
 	EXPECT_EQ(0, reply(p));
 	EXPECT_SOUND(self->arena);
@@ -273,6 +190,7 @@ static long loop_short_lives(long arena, long unused)
 		close(pidfd);
 		if (old < 0 || waitpid(pid, NULL, 0) != pid)
 			return -errno;
+		count(&a->rounds);
 	}
 	return 0;
 }
@@ -284,63 +202,19 @@ TEST_F(race, target_exits)
 
 	ASSERT_NE(NULL, parent);
 	self->arena->pidfd[0] = dup(self->leader[0]->pidfd);
+	ASSERT_EQ(0, tell(parent, loop_short_lives, (long)self->arena, 0));
+	/* From here on pidfd[0] is none but those with short lives. */
+	ASSERT_TRUE(wait_for(&self->arena->rounds, 1));
 	for (i = 0; i < 3; i++) {
 		p[i] = spawn(&self->stage, NULL, 0);
 		ASSERT_NE(NULL, p[i]);
 		ASSERT_EQ(0, tell(p[i], i ? loop_attach : loop_alternate, (long)self->arena, 0));
 	}
-	ASSERT_EQ(0, tell(parent, loop_short_lives, (long)self->arena, 0));
+	EXPECT_TRUE(wait_for(&self->arena->entered, 1));
+	EXPECT_TRUE(wait_for(&self->arena->gone, 1));
 	run_for(self->arena, RUN_MS);
 	EXPECT_EQ(0, reply(parent));
 	for (i = 0; i < 3; i++) {
-		EXPECT_EQ(0, reply(p[i]));
-	}
-	EXPECT_SOUND(self->arena);
-}
-
-/* --- execve() in a thread that is not the leader: the leader's place is taken over --- */
-
-static void *thread_exec(void *arg)
-{
-	char *argv[] = {"race", EXEC_LOOP, NULL};
-
-	(void)arg;
-	execv("/proc/self/exe", argv);
-	return NULL;
-}
-
-static int exec_loop(void)
-{
-	pthread_t thread;
-
-	if (pthread_create(&thread, NULL, thread_exec, NULL))
-		return 1;
-	pause();
-	return 0;
-}
-
-static long act_exec_loop(long a, long b)
-{
-	(void)a;
-	(void)b;
-	return (long)thread_exec(NULL);
-}
-
-TEST_F(race, target_executes)
-{
-	struct puppet *target = spawn(&self->stage, self->leader[0], 0), *p[2];
-	int i;
-
-	ASSERT_NE(NULL, target);
-	self->arena->pidfd[0] = target->pidfd;
-	ASSERT_EQ(0, tell(target, act_exec_loop, 0, 0));
-	for (i = 0; i < 2; i++) {
-		p[i] = spawn(&self->stage, NULL, 0);
-		ASSERT_NE(NULL, p[i]);
-		ASSERT_EQ(0, tell(p[i], loop_alternate, (long)self->arena, 0));
-	}
-	run_for(self->arena, RUN_MS);
-	for (i = 0; i < 2; i++) {
 		EXPECT_EQ(0, reply(p[i]));
 	}
 	EXPECT_SOUND(self->arena);
@@ -351,15 +225,39 @@ TEST_F(race, target_executes)
 static long loop_terminal(long arena, long unused)
 {
 	struct arena *a = (struct arena *)arena;
+	int i;
 
 	(void)unused;
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGCONT, SIG_IGN);
-	while (!stopped(a)) {
-		if (ioctl(a->tty, TIOCSCTTY, 0) || ioctl(a->tty, TIOCNOTTY))
+	for (i = 0; !stopped(a); i++) {
+		if (ioctl(a->tty, TIOCSCTTY, 0))
+			return -errno;
+		/* So that others get it on a machine with one processor, too. */
+		if (!(i % 64))
+			usleep(2000);
+		if (ioctl(a->tty, TIOCNOTTY))
 			return -errno;
 	}
 	return ioctl(a->tty, TIOCSCTTY, 0) ? -errno : 0;
+}
+
+/* Goes to and fro, and counts how often it has come by the terminal. */
+static long loop_enter_terminal(long arena, long unused)
+{
+	struct arena *a = (struct arena *)arena;
+	int i, fd;
+
+	(void)unused;
+	for (i = 0; !stopped(a); i++) {
+		note(a, i & 1, act_attach(a->pidfd[i & 1], 0), ESRCH);
+		fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		count(&a->rounds);
+		close(fd);
+	}
+	return 0;
 }
 
 static long act_ignore_hup(long a, long b)
@@ -386,9 +284,11 @@ TEST_F(race, terminal_comes_and_goes)
 		p[i] = spawn(&self->stage, NULL, 0);
 		ASSERT_NE(NULL, p[i]);
 		ASSERT_EQ(0, call(p[i], act_ignore_hup, 0, 0));
-		ASSERT_EQ(0, tell(p[i], i ? loop_alternate : loop_attach, (long)self->arena, 0));
+		ASSERT_EQ(0,
+			  tell(p[i], i ? loop_enter_terminal : loop_attach, (long)self->arena, 0));
 	}
 	ASSERT_EQ(0, tell(self->leader[0], loop_terminal, (long)self->arena, 0));
+	EXPECT_TRUE(wait_for(&self->arena->rounds, 1));
 	run_for(self->arena, RUN_MS);
 	EXPECT_EQ(0, reply(self->leader[0]));
 	for (i = 0; i < 3; i++) {
@@ -455,9 +355,4 @@ TEST_F(race, namespace_teardown)
 	EXPECT_SOUND(self->arena);
 }
 
-int main(int argc, char **argv)
-{
-	if (argc == 2 && !strcmp(argv[1], EXEC_LOOP))
-		return exec_loop();
-	return test_harness_run(argc, argv);
-}
+TEST_HARNESS_MAIN

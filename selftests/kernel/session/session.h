@@ -4,7 +4,8 @@
  *
  * A test directs puppets: processes that run functions of this program when told to, and report
  * what they returned. All share one table of file descriptors, so that a pidfd that one of them
- * opens is usable in all, whatever pid namespaces they live in.
+ * opens is usable in all, whatever pid namespaces they live in. A guard ends them with the test,
+ * however that ends: they would hold its output open, and a runner wait for them for ever.
  */
 #ifndef SELFTESTS_SESSION_H
 #define SELFTESTS_SESSION_H
@@ -49,8 +50,7 @@
 #define CAP(x)	      (1ULL << (x))
 #define REPLY_SECONDS 20
 #define MAX_PUPPETS   24
-
-#define SKIP_UNSUPPORTED "the kernel has no PIDFD_ATTACH_SESSION (ENOTTY)"
+#define OWNER_FD      500 /* the pidfd of the test, above all others */
 
 /* The functions that puppets run: return 0, a value, or a negative errno. */
 typedef long (*act_fn)(long a, long b);
@@ -69,6 +69,7 @@ struct puppet {
 struct stage {
 	struct puppet puppets[MAX_PUPPETS];
 	int nr;
+	pid_t guard;
 };
 
 struct ids {
@@ -92,17 +93,32 @@ static inline long act_attach(long pidfd, long arg)
 }
 
 /*
- * The probe that is recommended to programs: for the calling process itself the call changes
- * nothing, and fails with ENOTTY only where the kernel does not know it.
+ * Why nothing can be tested here, NULL if it can. This is the probe that is recommended to
+ * programs: for the calling process itself the call changes nothing, and fails with ENOTTY only
+ * where the kernel does not know it. A process of its own asks, since the test may be a leader.
  */
-static inline bool attach_supported(void)
+static inline const char *attach_obstacle(bool privileged)
 {
-	int pidfd = sys_pidfd_open(getpid(), 0);
-	long ret = act_attach(pidfd, 0);
+	pid_t pid = fork();
+	int status = 0;
 
-	close(pidfd);
-	return ret != -ENOTTY;
+	if (!pid)
+		_exit(-act_attach(sys_pidfd_open(getpid(), 0), 0));
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+		return "the probe cannot be forked";
+	if (WEXITSTATUS(status) == ENOTTY)
+		return "the kernel has no PIDFD_ATTACH_SESSION (ENOTTY)";
+	if (WEXITSTATUS(status) == EPERM && privileged)
+		return "needs CAP_CHECKPOINT_RESTORE over its own pid namespace (EPERM)";
+	return NULL;
 }
+
+#define SKIP_ATTACH_OBSTACLE(privileged)                       \
+	do {                                                   \
+		const char *why = attach_obstacle(privileged); \
+		if (why)                                       \
+			SKIP(return, "%s", why);               \
+	} while (0)
 
 static inline void __attribute__((noreturn)) puppet_main(int sock)
 {
@@ -174,10 +190,11 @@ static inline pid_t pidfd_nr(int pidfd)
 }
 
 /*
- * A new puppet, forked by the test itself or by the puppet @by. Returns NULL on failure, with a
- * message.
+ * A new puppet, forked by the test itself or by the puppet @by, which runs @how. Returns NULL on
+ * failure, with a message.
  */
-static inline struct puppet *spawn(struct stage *s, const struct puppet *by, unsigned long flags)
+static inline struct puppet *spawn_by(struct stage *s, const struct puppet *by, act_fn how,
+				      unsigned long flags)
 {
 	struct timeval tv = {.tv_sec = REPLY_SECONDS};
 	struct puppet *p = &s->puppets[s->nr];
@@ -187,7 +204,7 @@ static inline struct puppet *spawn(struct stage *s, const struct puppet *by, uns
 	if (s->nr == MAX_PUPPETS || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks))
 		return NULL;
 	setsockopt(socks[0], SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
-	pidfd = by ? call(by, act_spawn, socks[1], flags) : act_spawn(socks[1], flags);
+	pidfd = by ? call(by, how, socks[1], flags) : how(socks[1], flags);
 	if (pidfd < 0) {
 		fprintf(stderr, "# spawn: %s\n", strerror(-pidfd));
 		return NULL;
@@ -197,17 +214,50 @@ static inline struct puppet *spawn(struct stage *s, const struct puppet *by, uns
 	return p;
 }
 
-/* The test adopts the orphans of its puppets, and so can reap all of them at the end. */
-static inline void stage_open(struct stage *s)
+static inline struct puppet *spawn(struct stage *s, const struct puppet *by, unsigned long flags)
 {
+	return spawn_by(s, by, act_spawn, flags);
+}
+
+/* Kills whom a pidfd in the table stands for, twice since one of them may just be forking. */
+static inline void __attribute__((noreturn)) guard_main(void)
+{
+	struct pollfd owner = {.fd = OWNER_FD, .events = POLLIN};
+	int round, fd;
+
+	setsid();
+	while (poll(&owner, 1, -1) != 1)
+		;
+	for (round = 0; round < 2; round++) {
+		for (fd = 0; fd < OWNER_FD; fd++)
+			sys_pidfd_send_signal(fd, SIGKILL);
+		usleep(20000);
+	}
+	_exit(0);
+}
+
+/* The test adopts the orphans of its puppets, and so can reap all of them at the end. */
+static inline bool stage_open(struct stage *s)
+{
+	struct clone_args args = {.flags = CLONE_FILES, .exit_signal = SIGCHLD};
+	int pidfd = sys_pidfd_open(getpid(), 0);
+
 	memset(s, 0, sizeof(*s));
-	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) || dup3(pidfd, OWNER_FD, O_CLOEXEC) != OWNER_FD)
+		return false;
+	close(pidfd);
+	s->guard = syscall(SYS_clone3, &args, sizeof(args));
+	if (!s->guard)
+		guard_main();
+	return s->guard > 0;
 }
 
 static inline void stage_clear(struct stage *s)
 {
 	int i;
 
+	if (s->guard > 0)
+		kill(s->guard, SIGKILL);
 	for (i = 0; i < s->nr; i++)
 		sys_pidfd_send_signal(s->puppets[i].pidfd, SIGKILL);
 	while (waitpid(-1, NULL, __WALL) > 0 || errno == EINTR)
@@ -301,8 +351,60 @@ static inline long act_become(long uid, long caps)
 	    syscall(SYS_setresgid, uid, uid, uid) || syscall(SYS_setresuid, uid, uid, uid) ||
 	    syscall(SYS_capset, &hdr, data))
 		return -errno;
+	/* The refusals to test are not those of Yama. */
+	prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
 	/* A change of user makes a process undumpable; the refusals to test are others. */
 	return prctl(PR_SET_DUMPABLE, 1) ? -errno : 0;
+}
+
+static inline long act_undumpable(long a, long b)
+{
+	(void)a;
+	(void)b;
+	return prctl(PR_SET_DUMPABLE, 0) ? -errno : 0;
+}
+
+/* Yama leaves the right to trace to CAP_SYS_PTRACE alone, or to nobody. */
+static inline bool yama_forbids(void)
+{
+	int fd = open("/proc/sys/kernel/yama/ptrace_scope", O_RDONLY | O_CLOEXEC);
+	char c = '0';
+
+	if (fd >= 0 && read(fd, &c, 1) != 1)
+		c = '0';
+	close(fd);
+	return c >= '2';
+}
+
+#define SKIP_UNLESS_UNPRIVILEGED_TRACE()                                                      \
+	do {                                                                                  \
+		if (geteuid())                                                                \
+			SKIP(return, "needs root in order to change users and capabilities"); \
+		if (yama_forbids())                                                           \
+			SKIP(return, "kernel.yama.ptrace_scope >= 2: only root may trace");   \
+	} while (0)
+
+static inline bool read_autogroup(pid_t pid, char *buf, size_t size)
+{
+	char path[64];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%d/autogroup", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, buf, size - 1);
+	close(fd);
+	buf[n > 0 ? n : 0] = 0;
+	return n > 0;
+}
+
+static inline bool has_died(const struct puppet *p)
+{
+	struct pollfd pfd = {.fd = p->pidfd, .events = POLLIN};
+
+	return poll(&pfd, 1, REPLY_SECONDS * 1000) == 1;
 }
 
 #endif

@@ -98,14 +98,13 @@ FIXTURE_SETUP(tty)
 {
 	struct puppet *detached;
 
-	if (!attach_supported())
-		SKIP(return, SKIP_UNSUPPORTED);
+	SKIP_ATTACH_OBSTACLE(true);
 	if (geteuid())
 		SKIP(return,
 			   "needs root: CAP_SYS_ADMIN in the initial user namespace decides about terminals");
 	if (!terminal_open(&self->term))
 		SKIP(return, "no pseudo terminal to be had");
-	stage_open(&self->stage);
+	ASSERT_TRUE(stage_open(&self->stage));
 	self->leader = spawn(&self->stage, NULL, 0);
 	ASSERT_NE(NULL, self->leader);
 	ASSERT_EQ(0, call(self->leader, act_setsid, 0, 0));
