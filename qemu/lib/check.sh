@@ -73,11 +73,12 @@ check_object() {
 	printf '%s\n' "${file%.c}.o"
 }
 
+# The kernel's objects: what lies in tools/ is made of programs.
 check_objects() {
 	local dir=$1 file
 
 	shift
-	patched_files "$@" | grep '\.c$' | while read -r file; do
+	patched_files "$@" | grep '\.c$' | grep -v '^tools/' | while read -r file; do
 		[ ! -e "$dir/$file" ] || check_object "$dir" "$file"
 	done | sort -u
 }
