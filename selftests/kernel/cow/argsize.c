@@ -18,10 +18,12 @@ FIXTURE(argsize)
 
 FIXTURE_SETUP(argsize)
 {
+	const char *why = no_cow_ids();
+
+	if (why)
+		SKIP(return, "%s", why);
 	self->pagemap = open_pagemap(getpid());
 	ASSERT_LE(0, self->pagemap);
-	if (!have_cow_ids())
-		SKIP(return, SKIP_NO_IDS);
 	self->p = map_anon(N * PAGE);
 	write_pages(self->p, N * PAGE);
 	self->arg = (void *)self->bytes;

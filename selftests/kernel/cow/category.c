@@ -5,29 +5,34 @@
 
 #include "../kselftest_harness.h"
 
-#define N 16
+#define N   16
+#define KSM "/sys/kernel/mm/ksm/"
 
 FIXTURE(category)
 {
 	struct scan *scan;
 	struct sharer child;
+	struct changes changes;
 	int pagemap;
 };
 
 FIXTURE_SETUP(category)
 {
+	const char *why = no_cow();
+
+	if (why)
+		SKIP(return, "%s", why);
 	self->scan = mmap(NULL, sizeof(*self->scan), PROT_READ | PROT_WRITE,
 			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->scan);
 	self->pagemap = open_pagemap(getpid());
 	ASSERT_LE(0, self->pagemap);
-	if (!have_cow())
-		SKIP(return, SKIP_NO_COW);
 }
 
 FIXTURE_TEARDOWN(category)
 {
 	sharer_stop(&self->child);
+	undo_changes(&self->changes);
 	close(self->pagemap);
 }
 
@@ -169,12 +174,14 @@ TEST_F(category, ksm_is_not_cow)
 	char *p = map_anon(N * PAGE);
 	bool merged = false;
 
-	if (write_file("/sys/kernel/mm/ksm/run", "1"))
-		SKIP(return, "can't start KSM (root, CONFIG_KSM)");
-	write_file("/sys/kernel/mm/ksm/sleep_millisecs", "1");
-	write_file("/sys/kernel/mm/ksm/pages_to_scan", "5000");
 	for (int i = 0; i < N; i++)
 		memset(p + i * PAGE, 'k', PAGE);
+	if (!page_frame(self->pagemap, p))
+		SKIP(return, SKIP_NO_FRAMES);
+	change_setting(&self->changes, KSM "sleep_millisecs", 1);
+	change_setting(&self->changes, KSM "pages_to_scan", 5000);
+	if (change_setting(&self->changes, KSM "run", 1))
+		SKIP(return, "can't start KSM (root, CONFIG_KSM)");
 	ASSERT_EQ(0, madvise(p, N * PAGE, MADV_MERGEABLE));
 	/* Merged pages have one frame. */
 	for (int tries = 0; tries < 600 && !merged; tries++) {
@@ -185,7 +192,7 @@ TEST_F(category, ksm_is_not_cow)
 			merged &= page_frame(self->pagemap, p + i * PAGE) == frame;
 		usleep(20000);
 	}
-	write_file("/sys/kernel/mm/ksm/run", "0");
+	change_setting(&self->changes, KSM "run", 0);
 	if (!merged)
 		SKIP(return, "KSM didn't merge within 12 s");
 
@@ -193,7 +200,11 @@ TEST_F(category, ksm_is_not_cow)
 	ASSERT_EQ(0, sharer_start(&self->child));
 	EXPECT_COW(self->pagemap, p, N, 0);
 	EXPECT_COW(self->child.pagemap, p, N, 0);
-	write_file("/sys/kernel/mm/ksm/run", "2");
+	/* kcmp may be missing where the category is not. */
+	if (!no_kcmp_cow()) {
+		EXPECT_EQ(-1, syscall(SYS_kcmp, getpid(), self->child.pid, KCMP_TYPE_COW, p, p));
+		EXPECT_EQ(ENOENT, errno);
+	}
 }
 
 TEST_F(category, huge_page_is_cow_as_a_whole)
@@ -236,6 +247,10 @@ TEST_F(category, huge_zero_page_is_not_cow)
 	if (count_pages(self->scan, n, PAGE_IS_HUGE) != n)
 		SKIP(return, "got no huge zero page");
 	EXPECT_EQ(n, count_pages(self->scan, n, PAGE_IS_PFNZERO));
+	if (!no_kcmp_cow()) {
+		EXPECT_EQ(-1, syscall(SYS_kcmp, getpid(), getpid(), KCMP_TYPE_COW, p, p));
+		EXPECT_EQ(ENOENT, errno);
+	}
 }
 
 TEST_F(category, private_hugetlb_is_cow)
@@ -243,7 +258,7 @@ TEST_F(category, private_hugetlb_is_cow)
 	const size_t n = HUGE_SIZE / PAGE;
 	char *p;
 
-	write_file("/proc/sys/vm/nr_hugepages", "4");
+	more_huge_pages(&self->changes, 4);
 	p = mmap(NULL, 2 * HUGE_SIZE, PROT_READ | PROT_WRITE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
 	if (p == MAP_FAILED)
@@ -256,21 +271,19 @@ TEST_F(category, private_hugetlb_is_cow)
 	ASSERT_TRUE(sharer_do(&self->child, JOB_WRITE, p, PAGE, NULL));
 	EXPECT_COW(self->child.pagemap, p, 2 * n, n);
 	EXPECT_FALSE(self->scan->categories[0] & PAGE_IS_COW);
-	sharer_stop(&self->child);
 	munmap(p, 2 * HUGE_SIZE);
-	write_file("/proc/sys/vm/nr_hugepages", "0");
 }
 
 TEST_F(category, swapped_out_before_fork_is_cow)
 {
 	char *p = map_anon(N * PAGE);
-	const char *why = swap_start();
+	const char *why = swap_start(&self->changes);
 
 	if (why)
 		SKIP(return, "%s", why);
 	write_pages(p, N * PAGE);
 	if (!swap_out(self->pagemap, p, N * PAGE, self->scan))
-		SKIP(goto out, "the pages didn't go to swap");
+		SKIP(return, "the pages didn't go to swap");
 	/* Exclusive swap entries, until the fork */
 	EXPECT_COW(self->pagemap, p, N, 0);
 	ASSERT_EQ(0, sharer_start(&self->child));
@@ -285,10 +298,6 @@ TEST_F(category, swapped_out_before_fork_is_cow)
 	EXPECT_COW(self->pagemap, p, N, N);
 	ASSERT_TRUE(sharer_do(&self->child, JOB_WRITE, p, N * PAGE, NULL));
 	EXPECT_COW(self->child.pagemap, p, N, 0);
-out:
-	sharer_stop(&self->child);
-	munmap(p, N * PAGE);
-	swap_stop();
 }
 
 TEST_F(category, works_in_all_masks)
@@ -337,9 +346,9 @@ TEST_F(category, random_writes_agree_with_page_frames)
 	unsigned int seed = time(NULL);
 	size_t shared = 0, marked = 0;
 
-	if (geteuid())
-		SKIP(return, "page frame numbers are for root only");
 	write_pages(p, n * PAGE);
+	if (!page_frame(self->pagemap, p))
+		SKIP(return, SKIP_NO_FRAMES);
 	ASSERT_EQ(0, sharer_start(&self->child));
 	TH_LOG("seed %u", seed);
 	srand(seed);

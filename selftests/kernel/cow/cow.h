@@ -42,15 +42,27 @@
 #endif
 
 #define HELPER	  static __attribute__((unused))
-#define PAGE	  4096UL
+#define PAGE	  4096UL /* no_cow() refuses others */
 #define HUGE_SIZE (2UL << 20)
 #define MAX_PAGES 4096
 #define SWAP_DISK "/dev/ram0"
+/* Where a swap header begins with its version, and where it has its label and its signature */
+#define SWAP_LABEL	  "ksft-cow"
+#define SWAP_LABEL_OFFSET 1052
+#define SWAP_MAGIC	  "SWAPSPACE2"
+#define SWAP_MAGIC_OFFSET (PAGE - 10)
 
 /* Three features of one series, one patch after the other */
 #define SKIP_NO_COW  "the kernel has no PAGE_IS_COW (EINVAL)"
 #define SKIP_NO_IDS  "the kernel has no identities of COW pages (EINVAL, E2BIG)"
 #define SKIP_NO_KCMP "the kernel has no KCMP_COW (EINVAL)"
+
+/* And what one may have or not */
+#define SKIP_NO_RIGHT \
+	"identities are for CAP_CHECKPOINT_RESTORE in the initial user namespace (EPERM)"
+#define SKIP_NO_FRAMES "page frame numbers are for CAP_SYS_ADMIN in the initial user namespace"
+
+#define SENTINEL 0x5e5e5e5e5e5e5e5eULL /* no identity, or one in 2^64 times */
 
 /* What a scan returned, one entry for each page of the range */
 struct scan {
@@ -251,17 +263,32 @@ HELPER long scan_ids(int pagemap, void *addr, size_t size, struct scan *scan)
 	return run_scan(pagemap, &arg, scan);
 }
 
-HELPER bool have_cow(void)
+/* Run a scan of no pages, to see what the kernel says about the argument. */
+HELPER int probe_scan(struct pm_scan_arg_v1 *arg)
 {
-	struct pm_scan_arg_v1 arg = {.size = PM_SCAN_ARG_SIZE_VER0, .category_mask = PAGE_IS_COW};
 	int fd = open_pagemap(getpid());
-	bool have = ioctl(fd, PAGEMAP_SCAN_V0, &arg) == 0;
+	int err;
 
+	if (fd < 0)
+		return ENOENT;
+	err = ioctl(fd, PAGEMAP_SCAN_SIZED(arg->size), arg) < 0 ? errno : 0;
 	close(fd);
-	return have;
+	return err;
 }
 
-HELPER bool have_cow_ids(void)
+/* The functions that follow return NULL, or why a test can't be run here. */
+HELPER const char *no_cow(void)
+{
+	struct pm_scan_arg_v1 arg = {.size = PM_SCAN_ARG_SIZE_VER0, .category_mask = PAGE_IS_COW};
+
+	if (sysconf(_SC_PAGESIZE) != PAGE)
+		return "the tests are made for pages of 4096 bytes";
+	if (access("/proc/self/pagemap", F_OK))
+		return "no /proc/self/pagemap (CONFIG_PROC_PAGE_MONITOR)";
+	return probe_scan(&arg) ? SKIP_NO_COW : NULL;
+}
+
+HELPER int probe_cow_ids(void)
 {
 	uint64_t id;
 	struct page_region region;
@@ -274,19 +301,37 @@ HELPER bool have_cow_ids(void)
 		.cow_ids = (uintptr_t)&id,
 		.cow_ids_len = 1,
 	};
-	int fd = open_pagemap(getpid());
-	bool have = ioctl(fd, PAGEMAP_SCAN_V1, &arg) == 0 || errno == EPERM;
 
-	close(fd);
-	return have;
+	return probe_scan(&arg);
 }
 
-HELPER bool have_kcmp_cow(void)
+HELPER const char *no_cow_ids(void)
+{
+	const char *why = no_cow();
+	int err = why ? 0 : probe_cow_ids();
+
+	if (why)
+		return why;
+	return err && err != EPERM ? SKIP_NO_IDS : NULL;
+}
+
+/* User 0 of a user namespace is not who may. */
+HELPER bool may_have_ids(void)
+{
+	return probe_cow_ids() == 0;
+}
+
+HELPER const char *no_kcmp_cow(void)
 {
 	uint64_t here = 0;
 
-	return syscall(SYS_kcmp, getpid(), getpid(), KCMP_TYPE_COW, &here, &here) >= 0 ||
-	       errno != EINVAL;
+	if (sysconf(_SC_PAGESIZE) != PAGE)
+		return "the tests are made for pages of 4096 bytes";
+	if (syscall(SYS_kcmp, getpid(), getpid(), KCMP_TYPE_COW, &here, &here) >= 0)
+		return NULL;
+	if (errno == ENOSYS)
+		return "the kernel has no kcmp (CONFIG_KCMP)";
+	return errno == EINVAL ? SKIP_NO_KCMP : NULL;
 }
 
 HELPER size_t count_pages(const struct scan *scan, size_t n, uint64_t category)
@@ -296,6 +341,15 @@ HELPER size_t count_pages(const struct scan *scan, size_t n, uint64_t category)
 	for (size_t i = 0; i < n; i++)
 		found += !!(scan->categories[i] & category);
 	return found;
+}
+
+HELPER bool get_huge(int pagemap, char *p, size_t size, struct scan *scan)
+{
+	madvise(p, size, MADV_HUGEPAGE);
+	write_pages(p, size);
+	madvise(p, size, MADV_COLLAPSE);
+	return scan_pages(pagemap, p, size, scan) >= 0 &&
+	       count_pages(scan, size / PAGE, PAGE_IS_HUGE) == size / PAGE;
 }
 
 /* The judge: page frame number of a present page from pagemap, for root; 0 if there is none */
@@ -334,23 +388,95 @@ HELPER long read_number(const char *path)
 	return atol(text);
 }
 
-/* Swap on a RAM disk, as a machine for tests has none. Returns NULL or why there isn't any. */
-HELPER const char *swap_start(void)
+/* What a test has changed in the system, for the teardown to put back */
+struct changes {
+	struct {
+		const char *path;
+		char old[32];
+	} files[4];
+	int n_files;
+	bool swap;
+};
+
+/* Write a number to a file of settings, once it is known how to put back what was there. */
+HELPER long change_setting(struct changes *c, const char *path, long value)
 {
+	char text[32];
+	long old = read_number(path);
+	int i;
+
+	if (old < 0)
+		return old;
+	for (i = 0; i < c->n_files && strcmp(c->files[i].path, path); i++)
+		;
+	snprintf(text, sizeof(text), "%ld", value);
+	if (i == (int)(sizeof(c->files) / sizeof(c->files[0])))
+		return -ENOSPC;
+	if (i == c->n_files) {
+		c->files[i].path = path;
+		snprintf(c->files[i].old, sizeof(c->files[i].old), "%ld", old);
+		c->n_files++;
+	}
+	return write_file(path, text);
+}
+
+/* Add to the pages that hugetlb has; whether that was possible shows when they are mapped. */
+HELPER void more_huge_pages(struct changes *c, long n)
+{
+	const char *path = "/proc/sys/vm/nr_hugepages";
+
+	change_setting(c, path, read_number(path) + n);
+}
+
+/* Is the disk nobody's: empty, or what an earlier test has left? */
+HELPER const char *swap_disk_in_use(void)
+{
+	static const char zeroes[PAGE];
+	char buf[PAGE];
+	int fd = open(SWAP_DISK, O_RDONLY | O_EXCL | O_CLOEXEC);
+	bool ours = false, empty = true;
+
+	if (fd < 0)
+		return SWAP_DISK " is in use";
+	for (int i = 0; i < 256 && read(fd, buf, PAGE) == (ssize_t)PAGE; i++) {
+		empty &= !memcmp(buf, zeroes, PAGE);
+		if (i == 0)
+			ours = !memcmp(buf + SWAP_MAGIC_OFFSET, SWAP_MAGIC, strlen(SWAP_MAGIC)) &&
+			       !strncmp(buf + SWAP_LABEL_OFFSET, SWAP_LABEL, 16);
+	}
+	close(fd);
+	return ours || empty ? NULL : SWAP_DISK " holds data of somebody else";
+}
+
+/* Swap on a RAM disk, as a machine for tests has none. Returns NULL or why there isn't any. */
+HELPER const char *swap_start(struct changes *c)
+{
+	const char *why;
+
 	if (geteuid())
 		return "root only: needs swap";
 	if (access(SWAP_DISK, R_OK | W_OK))
 		return "no " SWAP_DISK " (CONFIG_BLK_DEV_RAM) to swap to";
-	if (system("mkswap " SWAP_DISK " >/dev/null 2>&1"))
+	why = swap_disk_in_use();
+	if (why)
+		return why;
+	if (system("mkswap -L " SWAP_LABEL " " SWAP_DISK " >/dev/null 2>&1"))
 		return "mkswap " SWAP_DISK " failed";
-	if (swapon(SWAP_DISK, 0) && errno != EBUSY)
+	if (swapon(SWAP_DISK, 0))
 		return "swapon " SWAP_DISK " failed";
+	c->swap = true;
 	return NULL;
 }
 
-HELPER void swap_stop(void)
+HELPER void undo_changes(struct changes *c)
 {
-	swapoff(SWAP_DISK);
+	if (c->swap)
+		swapoff(SWAP_DISK);
+	c->swap = false;
+	while (c->n_files) {
+		c->n_files--;
+		write_file(c->files[c->n_files].path, c->files[c->n_files].old);
+	}
 }
 
 /* Write out pages that nobody shares; the kernel leaves shared ones alone. */
@@ -366,11 +492,22 @@ HELPER bool swap_out(int pagemap, void *addr, size_t size, struct scan *scan)
 	return false;
 }
 
+HELPER uint64_t permitted_capabilities(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {};
+
+	syscall(SYS_capget, &header, data);
+	return (uint64_t)data[1].permitted << 32 | data[0].permitted;
+}
+
+/* Drop all but those, as far as the process has them. */
 HELPER void drop_capabilities(uint64_t keep)
 {
 	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct data[2] = {};
 
+	keep &= permitted_capabilities();
 	data[0].effective = data[0].permitted = (uint32_t)keep;
 	data[1].effective = data[1].permitted = (uint32_t)(keep >> 32);
 	syscall(SYS_capset, &header, data);
