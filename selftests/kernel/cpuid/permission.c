@@ -4,6 +4,7 @@
 #include "cpuid_test.h"
 
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include "../kselftest_harness.h"
 

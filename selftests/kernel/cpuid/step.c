@@ -27,28 +27,32 @@ FIXTURE_TEARDOWN(step)
 {
 }
 
-extern const char step_cpuid[], step_nop[], step_end[];
+extern const char step_cpuid[], step_next[];
 
-/* The trap flag is set with @flags, and reset after the nop. */
+/*
+ * The trap flag is set with @flags, and reset after the instruction that follows. That one says
+ * where it was executed: in its own place if CPUID was a step of its own.
+ */
 static uint32_t __attribute__((noinline)) ask(uint32_t leaf, uint64_t flags)
 {
 	uint32_t a = leaf, b, c = 0, d;
+	const char *where;
 
 	asm volatile("sub $128, %%rsp\n"
 		     "pushfq\n"
 		     "or %[flags], (%%rsp)\n"
 		     "popfq\n"
-		     ".globl step_cpuid, step_nop, step_end\n"
+		     ".globl step_cpuid, step_next\n"
 		     "step_cpuid: cpuid\n"
-		     "step_nop: nop\n"
-		     "step_end: pushfq\n"
+		     "step_next: lea step_next(%%rip), %[where]\n"
+		     "pushfq\n"
 		     "andq $~0x100, (%%rsp)\n"
 		     "popfq\n"
 		     "add $128, %%rsp\n"
-		     : "+a"(a), "=&b"(b), "+c"(c), "=&d"(d)
+		     : "+a"(a), "=&b"(b), "+c"(c), "=&d"(d), [where] "=&r"(where)
 		     : [flags] "r"(flags)
 		     : "cc", "memory");
-	return a;
+	return where == step_next ? a : 0xbad;
 }
 
 #define TRAP_FLAG 0x100
@@ -56,7 +60,6 @@ static uint32_t __attribute__((noinline)) ask(uint32_t leaf, uint64_t flags)
 static struct {
 	int before, after, wrong_code;
 	uint32_t answer;
-	const void *next;
 } steps;
 
 static void on_trap(int sig, siginfo_t *info, void *context)
@@ -69,7 +72,7 @@ static void on_trap(int sig, siginfo_t *info, void *context)
 		steps.wrong_code++;
 	if (ip == step_cpuid)
 		steps.before++;
-	if (ip == step_nop) {
+	if (ip == step_next) {
 		steps.after++;
 		steps.answer = regs[REG_RAX];
 	}
