@@ -283,6 +283,57 @@ TEST_F(empty, late_failure_of_another_task)
 	EXPECT_EQ(0, fork_is(1));
 }
 
+#define CGROUPS "/sys/fs/cgroup/"
+
+static bool file_has(const char *path, const char *word)
+{
+	char text[512] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0 && read(fd, text, sizeof(text) - 1) < 0)
+		text[0] = 0;
+	if (fd >= 0)
+		close(fd);
+	return strstr(text, word);
+}
+
+/* Goes into a cgroup that has no room for a second process, and then has. */
+static int fork_at_limit(const char *procs, const char *max, int ns)
+{
+	if (write_file(procs, "0") || write_file(max, "1") || setns(ns, CLONE_NEWPID))
+		return 1;
+	if (fork_is(1) != -EAGAIN || fork_is(1) != -EAGAIN)
+		return 2;
+	if (write_file(max, "max"))
+		return 3;
+	return fork_is(1) ? 4 : 0;
+}
+
+/* The limit of a pids cgroup is found out late as well. */
+TEST_F(empty, cgroup_limit_can_be_tried_again)
+{
+	const char *control = CGROUPS "cgroup.subtree_control";
+	bool had = file_has(control, "pids");
+	char dir[64], procs[96], max[96];
+	pid_t pid;
+
+	if (!file_has(CGROUPS "cgroup.controllers", "pids"))
+		SKIP(return, "no pids controller in " CGROUPS " (cgroup v2)");
+	snprintf(dir, sizeof(dir), CGROUPS "pidns-%d", getpid());
+	snprintf(procs, sizeof(procs), "%s/cgroup.procs", dir);
+	snprintf(max, sizeof(max), "%s/pids.max", dir);
+	if ((!had && write_file(control, "+pids")) || mkdir(dir, 0755))
+		SKIP(return, "cannot make a cgroup: %s", strerror(errno));
+	pid = fork();
+	if (!pid)
+		_exit(fork_at_limit(procs, max, self->ns));
+	EXPECT_LT(0, pid);
+	EXPECT_EQ(0, wait_for(pid));
+	EXPECT_EQ(0, rmdir(dir));
+	if (!had)
+		write_file(control, "-pids");
+}
+
 static int end_thread(void *unused)
 {
 	return 0;
