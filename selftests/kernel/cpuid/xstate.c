@@ -174,13 +174,13 @@ TEST_F(xstate, xsave_needs_the_machines_size)
 
 	if (self->small >= real)
 		SKIP(return, "no component beyond AVX is enabled, so that none can be hidden");
-	EXPECT_EQ(0, SET_SMALL(real, real, features));
-	EXPECT_EQ(-EINVAL, SET_SMALL(self->small, self->small, features));
-	EXPECT_EQ(-EINVAL, SET_SMALL(self->small, real, features));
-	EXPECT_EQ(-EINVAL, SET_SMALL(real - 1, real, features));
+	EXPECT_EQ(0, SET_SMALL(.ebx = real, .ecx = real, .features = features));
+	EXPECT_EQ(-EINVAL, SET_SMALL(.ebx = self->small, .ecx = self->small, .features = features));
+	EXPECT_EQ(-EINVAL, SET_SMALL(.ebx = self->small, .ecx = real, .features = features));
+	EXPECT_EQ(-EINVAL, SET_SMALL(.ebx = real - 1, .ecx = real, .features = features));
 	/* Neither for who takes the size of all components that there are */
-	EXPECT_EQ(-EINVAL, SET_SMALL(real, self->small, features));
-	EXPECT_EQ(-EINVAL, SET_SMALL(real, real - 1, features));
+	EXPECT_EQ(-EINVAL, SET_SMALL(.ebx = real, .ecx = self->small, .features = features));
+	EXPECT_EQ(-EINVAL, SET_SMALL(.ebx = real, .ecx = real - 1, .features = features));
 	/* All of XSAVE's leaf is hidden, but it seems to be in use. */
 	EXPECT_EQ(-EINVAL, set_row(ANY_ROW(XSTATE_LEAF, 0, 0, 0, 0)));
 }
@@ -198,17 +198,23 @@ TEST_F(xstate, without_osxsave_no_room_is_needed)
 
 	if (small >= self->main.ebx)
 		SKIP(return, "no component beyond AVX is enabled, so that none can be hidden");
-	EXPECT_EQ(0, SET_SMALL(small, small, features, 0, none, 1));
+	EXPECT_EQ(0, SET_SMALL(.ebx = small, .ecx = small, .features = features, .leaf1 = none,
+			       .nr_leaf1 = 1));
 	EXPECT_EQ(0, set_table(none, 2));
 	EXPECT_EQ(0, cpuid(XSTATE_LEAF, 0).ecx);
 	/* But for what is shown nevertheless */
-	EXPECT_EQ(-EINVAL, SET_SMALL(small - 1, small, features, 0, none, 1));
-	EXPECT_EQ(-EINVAL, SET_SMALL(small, small - 1, features, 0, none, 1));
+	EXPECT_EQ(-EINVAL, SET_SMALL(.ebx = small - 1, .ecx = small, .features = features,
+				     .leaf1 = none, .nr_leaf1 = 1));
+	EXPECT_EQ(-EINVAL, SET_SMALL(.ebx = small, .ecx = small - 1, .features = features,
+				     .leaf1 = none, .nr_leaf1 = 1));
 	/* Hidden is what is hidden whatever is in ECX. */
-	EXPECT_EQ(-EINVAL, SET_SMALL(small, small, features, 0, both, 2));
-	EXPECT_EQ(-EINVAL, SET_SMALL(small, small, features, 0, &one, 1));
+	EXPECT_EQ(-EINVAL, SET_SMALL(.ebx = small, .ecx = small, .features = features,
+				     .leaf1 = both, .nr_leaf1 = 2));
+	EXPECT_EQ(-EINVAL, SET_SMALL(.ebx = small, .ecx = small, .features = features,
+				     .leaf1 = &one, .nr_leaf1 = 1));
 	/* XSAVE says what the CPU has, OSXSAVE what can be used. */
-	EXPECT_EQ(-EINVAL, SET_SMALL(small, small, features, 0, &xsave, 1));
+	EXPECT_EQ(-EINVAL, SET_SMALL(.ebx = small, .ecx = small, .features = features,
+				     .leaf1 = &xsave, .nr_leaf1 = 1));
 }
 
 /* XSAVEC does not write what is in its initial state, as hidden components are. */
@@ -218,12 +224,18 @@ TEST_F(xstate, with_xsavec_room_for_what_is_shown_is_enough)
 
 	if (!(features & XSAVEC))
 		SKIP(return, "the CPU has no XSAVEC");
-	EXPECT_EQ(0, SET_SMALL(small, small, features, small));
-	EXPECT_EQ(-EINVAL, SET_SMALL(small - 1, small, features, small));
-	EXPECT_EQ(-EINVAL, SET_SMALL(small, small - 1, features, small));
-	EXPECT_EQ(-EINVAL, SET_SMALL(small, small, features, small - 1));
-	EXPECT_EQ(-EINVAL, SET_SMALL(small, small, features, 0));
-	EXPECT_EQ(-EINVAL, SET_SMALL(small, small, features, self->ext.ebx + 1));
+	EXPECT_EQ(0,
+		  SET_SMALL(.ebx = small, .ecx = small, .features = features, .compacted = small));
+	EXPECT_EQ(-EINVAL, SET_SMALL(.ebx = small - 1, .ecx = small, .features = features,
+				     .compacted = small));
+	EXPECT_EQ(-EINVAL, SET_SMALL(.ebx = small, .ecx = small - 1, .features = features,
+				     .compacted = small));
+	EXPECT_EQ(-EINVAL, SET_SMALL(.ebx = small, .ecx = small, .features = features,
+				     .compacted = small - 1));
+	EXPECT_EQ(-EINVAL,
+		  SET_SMALL(.ebx = small, .ecx = small, .features = features, .compacted = 0));
+	EXPECT_EQ(-EINVAL, SET_SMALL(.ebx = small, .ecx = small, .features = features,
+				     .compacted = self->ext.ebx + 1));
 	/* The size of the compacted format alone */
 	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 1,
 				    (struct regs){features, 0, self->ext.ecx, self->ext.edx}));
