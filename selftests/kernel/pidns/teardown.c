@@ -3,6 +3,7 @@
 // namespaces above it.
 
 #define _GNU_SOURCE
+#include <sys/ptrace.h>
 #include <time.h>
 
 #include "../kselftest_harness.h"
@@ -115,6 +116,31 @@ TEST_F(teardown, dead_above_when_entered)
 	if (!pid)
 		_exit(0);
 	EXPECT_EQ(-ENOMEM, pid);
+}
+
+/*
+ * Of three levels, the outermost is dead and the one in the middle does not know yet: its init has
+ * been killed and stops on its way out.
+ */
+TEST_F_TIMEOUT(teardown, dying_further_up, 180)
+{
+	struct below b;
+	int status = 0;
+	pid_t pid;
+
+	ASSERT_EQ(0, make_below_levels(&b, 2));
+	ASSERT_EQ(0, ptrace(PTRACE_SEIZE, b.middle, NULL, (void *)PTRACE_O_TRACEEXIT));
+	kill(b.init, SIGKILL);
+	ASSERT_EQ(b.middle, waitpid(b.middle, &status, __WALL));
+	ASSERT_EQ(SIGTRAP | PTRACE_EVENT_EXIT << 8, status >> 8);
+	ASSERT_EQ(0, setns(b.ns, CLONE_NEWPID));
+	pid = fork_at(0, NULL, 0);
+	if (!pid)
+		stay();
+	EXPECT_EQ(-ENOMEM, pid);
+	EXPECT_EQ(0, ptrace(PTRACE_DETACH, b.middle, NULL, NULL));
+	if (pid < 0)
+		EXPECT_EQ(128 + SIGKILL, wait_for(b.init));
 }
 
 /*
