@@ -287,6 +287,40 @@ TEST_F(attach, to_thread)
 	EXPECT_IDS(self->caller, self->leader->pid, self->grouped->pid);
 }
 
+#ifdef __x86_64__
+/* System calls as 32-bit programs make them. */
+static long compat_syscall(long nr, long a, long b, long c)
+{
+	long ret;
+
+	asm volatile("int $0x80"
+		     : "=a"(ret)
+		     : "a"(nr), "b"(a), "c"(b), "d"(c)
+		     : "memory", "r8", "r9", "r10", "r11");
+	return (int)ret;
+}
+
+static long act_compat_attach(long pidfd, long arg)
+{
+	return compat_syscall(54, pidfd, PIDFD_ATTACH_SESSION, arg);
+}
+
+TEST_F(attach, by_compat_ioctl)
+{
+	pid_t pid = fork();
+	int status = 0;
+
+	/* Without CONFIG_IA32_EMULATION this raises a signal. */
+	if (!pid)
+		_exit(compat_syscall(20, 0, 0, 0) != getpid());
+	if (waitpid(pid, &status, 0) != pid || status)
+		SKIP(return, "no 32-bit system calls (CONFIG_IA32_EMULATION)");
+	EXPECT_EQ(-EINVAL, call(self->caller, act_compat_attach, self->grouped->pidfd, 1));
+	EXPECT_EQ(0, call(self->caller, act_compat_attach, self->grouped->pidfd, 0));
+	EXPECT_IDS(self->caller, self->leader->pid, self->grouped->pid);
+}
+#endif
+
 /* --- refusals --- */
 
 TEST_F(attach, refuses_session_leader)

@@ -14,7 +14,7 @@
 #define EXEC_LOOP  "--exec-loop"
 #define PRIVILEGED "--privileged"
 #define ATTACHING  "--attaching"
-#define LINGER_MS  3
+#define LINGER_MS  40
 
 FIXTURE(exec)
 {
@@ -350,7 +350,7 @@ static long loop_ends(long arena, long executes)
 		if (!pid) {
 			if (pthread_create(&thread, NULL, thread_alternate, a))
 				_exit(1);
-			usleep(100 * (i % 20));
+			usleep(50 << i % 9);
 			if (!executes)
 				_exit(0);
 			thread_exec(argv);
