@@ -334,19 +334,18 @@ TEST_F(empty, cgroup_limit_can_be_tried_again)
 		write_file(control, "-pids");
 }
 
-static int end_thread(void *unused)
+static void *end_thread(void *unused)
 {
-	return 0;
+	return unused;
 }
 
 /* Returns 0 or a negative errno. */
 static int make_thread(void)
 {
-	static char stack[16384] __attribute__((aligned(16)));
-	int tid = clone(end_thread, stack + sizeof(stack), CLONE_THREAD | CLONE_SIGHAND | CLONE_VM,
-			NULL);
+	pthread_t thread;
+	int err = pthread_create(&thread, NULL, end_thread, NULL);
 
-	return tid < 0 ? -errno : 0;
+	return err ? -err : -pthread_join(thread, NULL);
 }
 
 TEST_F(empty, no_threads_in_another_namespace)
