@@ -163,8 +163,13 @@ static long loop_become_privileged(long arena, long unused)
 
 		if (pid < 0)
 			return -errno;
-		if (!pid)
-			_exit(act_become(NOBODY, 0) ? 125 : exec_in_thread(argv));
+		if (!pid) {
+			if (act_become(NOBODY, 0))
+				_exit(125);
+			/* For as long as this it may be entered. */
+			usleep(1000 * (a->rounds % 16));
+			_exit(exec_in_thread(argv));
+		}
 		if (dup3(pidfd, a->pidfd[0], O_CLOEXEC) < 0)
 			return -errno;
 		close(pidfd);
