@@ -48,19 +48,16 @@ int probe_early_pidns(void)
 	return probe_call(open("/proc/self/ns/pid_for_children", O_RDONLY));
 }
 
-/* A page that a child shares, as struct pm_scan_arg_cow, of which @size bytes are given. */
-static int scan_shared(unsigned long request, size_t size, uint64_t *ret_id, void **ret_page)
+/* A page that a child shares, as struct pm_scan_arg_v1, of which @size bytes are given. */
+static int scan_shared(size_t size, uint64_t *ret_id, void **ret_page)
 {
 	struct page_region region = {0};
-	struct pm_scan_arg_cow arg = {
-		.base =
-			{
-				.size = size,
-				.vec = (uintptr_t)&region,
-				.vec_len = 1,
-				.category_mask = PAGE_IS_COW,
-				.return_mask = PAGE_IS_COW,
-			},
+	struct pm_scan_arg_v1 arg = {
+		.size = size,
+		.vec = (uintptr_t)&region,
+		.vec_len = 1,
+		.category_mask = PAGE_IS_COW,
+		.return_mask = PAGE_IS_COW,
 	};
 	char *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	int fd = open("/proc/self/pagemap", O_RDONLY), n, r;
@@ -72,14 +69,14 @@ static int scan_shared(unsigned long request, size_t size, uint64_t *ret_id, voi
 	r = probe_child(NULL, &pid);
 	if (r)
 		return r;
-	arg.base.start = (uintptr_t)page;
-	arg.base.end = arg.base.start + PAGE;
+	arg.start = (uintptr_t)page;
+	arg.end = arg.start + PAGE;
 	if (ret_id) {
 		arg.cow_ids = (uintptr_t)ret_id;
 		arg.cow_ids_len = 1;
 	}
 	*ret_page = page;
-	n = ioctl(fd, request, &arg);
+	n = ioctl(fd, PAGEMAP_SCAN_SIZED(size), &arg);
 	return n < 0 ? -errno : n == 1 && region.categories & PAGE_IS_COW ? 0 : -EIO;
 }
 
@@ -87,14 +84,14 @@ int probe_cow_scan(void)
 {
 	void *page;
 
-	return scan_shared(PAGEMAP_SCAN, sizeof(struct pm_scan_arg), NULL, &page);
+	return scan_shared(PM_SCAN_ARG_SIZE_VER0, NULL, &page);
 }
 
 int probe_cow_ids(void)
 {
 	uint64_t id = 0;
 	void *page;
-	int r = scan_shared(PAGEMAP_SCAN_COW, sizeof(struct pm_scan_arg_cow), &id, &page);
+	int r = scan_shared(PM_SCAN_ARG_SIZE_VER1, &id, &page);
 
 	return r ? r : id ? 0 : -EIO;
 }
@@ -111,7 +108,7 @@ int probe_kcmp_cow(void)
 	r = probe_child(NULL, &pid);
 	if (r)
 		return r;
-	r = syscall(__NR_kcmp, getpid(), pid, KCMP_COW, page, page);
+	r = syscall(__NR_kcmp, getpid(), pid, KCMP_TYPE_COW, page, page);
 	return r < 0 ? -errno : r ? -EIO : 0;
 }
 

@@ -2,8 +2,7 @@
 /*
  * Numbers and structures of the kernel's interface that the C library's headers
  * lack (Linux 6.1's are the oldest that we build with), named as the kernel
- * names them. The kernel release that brought each is beside it. At the end
- * stand the interfaces that kernel-patches/ proposes.
+ * names them. The kernel release that brought each is beside it.
  */
 #ifndef STASIS_KERNEL_UAPI_H
 #define STASIS_KERNEL_UAPI_H
@@ -186,49 +185,9 @@ struct pm_scan_arg {
 
 /* --- proposed: kernel-patches/ ----------------------------------------- */
 
-/* Enter the session and group of the process that the pidfd names; the argument is 0. */
-#ifndef PIDFD_ATTACH_SESSION
-#define PIDFD_ATTACH_SESSION _IO(PIDFS_IOCTL_MAGIC, 64)
-#endif
-
-/* Anonymous pages that other address spaces may share by copy-on-write. */
-#ifndef PAGE_IS_COW
-#define PAGE_IS_COW (1 << 16)
-#endif
-
-/* struct pm_scan_arg with a vector for the identities of such pages. */
-struct pm_scan_arg_cow {
-	struct pm_scan_arg base;
-	__u64 cow_ids;
-	__u64 cow_ids_len;
-};
-#define PAGEMAP_SCAN_COW _IOWR('f', 16, struct pm_scan_arg_cow)
-
-/* kcmp(2): two addresses of anonymous memory, backed by the same page? */
-#ifndef KCMP_COW
-#define KCMP_COW 8
-#endif
-
-/* arch_prctl(2): a table of answers to CPUID for the calling task, kept over fork and execve. */
-#ifndef ARCH_SET_CPUID_OVERRIDE
-#define ARCH_GET_CPUID_OVERRIDE	      0x1013
-#define ARCH_SET_CPUID_OVERRIDE	      0x1014
-#define ARCH_CPUID_ROW_ANY_SUBLEAF    (1U << 0)
-#define ARCH_CPUID_OVERRIDE_SIZE_VER0 24
-struct arch_cpuid_row {
-	__u32 leaf;
-	__u32 subleaf;
-	__u32 flags;
-	__u32 eax, ebx, ecx, edx;
-	__u32 reserved;
-};
-struct arch_cpuid_override {
-	__u32 size;
-	__u32 flags;
-	__u32 nr_rows;
-	__u32 reserved;
-	__u64 rows;
-};
-#endif
+/* Beside the kselftests, which can be taken out of this tree and so have to have them. */
+#include "selftests/kernel/cow/pm_scan_cow.h"
+#include "selftests/kernel/cpuid/cpuid_override.h"
+#include "selftests/kernel/session/pidfd_session.h"
 
 #endif

@@ -31,12 +31,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#ifndef PIDFS_IOCTL_MAGIC
-#define PIDFS_IOCTL_MAGIC 0xFF
-#endif
-#ifndef PIDFD_ATTACH_SESSION
-#define PIDFD_ATTACH_SESSION _IO(PIDFS_IOCTL_MAGIC, 64)
-#endif
+#include "pidfd_session.h"
+
 #ifndef PIDFD_THREAD
 #define PIDFD_THREAD O_EXCL
 #endif
