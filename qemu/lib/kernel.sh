@@ -27,12 +27,13 @@ kernel_make() {
 
 # The fragments a kernel is configured from, in the order in which they are merged: each selftest names what it needs.
 kernel_fragments() {
-	local last=btf f
+	local purpose=(tool btf) f
 
 	case $1 in
-	debug | check) last=$1 ;;
+	debug | check) purpose=("$1") ;;
 	esac
-	for f in "$top"/qemu/config/base.config "$top"/selftests/kernel/*/config "$top/qemu/config/$last.config"; do
+	purpose=("${purpose[@]/%/.config}")
+	for f in "$top"/qemu/config/base.config "$top"/selftests/kernel/*/config "${purpose[@]/#/$top/qemu/config/}"; do
 		[ ! -e "$f" ] || printf '%s\n' "$f"
 	done
 }
