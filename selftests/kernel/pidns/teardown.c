@@ -101,6 +101,8 @@ TEST_F(teardown, dead_above)
 			wait_for(pid);
 		}
 	}
+	/* No pid is allocated: to free one could wake up an init that is gone. */
+	EXPECT_EQ(-ENOMEM, fork_that_faults());
 }
 
 TEST_F(teardown, dead_above_when_entered)
@@ -138,6 +140,8 @@ TEST_F_TIMEOUT(teardown, dying_further_up, 180)
 	if (!pid)
 		stay();
 	EXPECT_EQ(-ENOMEM, pid);
+	/* As in dead_above. */
+	EXPECT_EQ(-ENOMEM, fork_that_faults());
 	EXPECT_EQ(0, ptrace(PTRACE_DETACH, b.middle, NULL, NULL));
 	if (pid < 0)
 		EXPECT_EQ(128 + SIGKILL, wait_for(b.init));
