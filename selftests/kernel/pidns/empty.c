@@ -12,7 +12,6 @@
 #include "pidns.h"
 
 #define NOBODY 65534
-#define CHOSEN 31337
 
 #ifndef PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE
 #define PIDFD_GET_PID_FOR_CHILDREN_NAMESPACE _IO(0xff, 6)
@@ -250,6 +249,20 @@ TEST_F(empty, refused_numbers_are_free_again)
 	EXPECT_EQ(-EEXIST, fork_at(0, set_tid, 2));
 	/* The failed ones have given back 2. */
 	EXPECT_EQ(0, fork_is(2));
+}
+
+/* What fails further out gives back the number inside. */
+TEST_F(empty, outer_number_in_use)
+{
+	pid_t set_tid[2] = {1, getpid()};
+
+	if (!may_choose_pids())
+		SKIP(return, "not allowed to choose the outer number");
+	ASSERT_EQ(0, setns(self->ns, CLONE_NEWPID));
+	EXPECT_EQ(-EEXIST, fork_at(0, set_tid, 2));
+	set_tid[1] = 0;
+	EXPECT_EQ(-EINVAL, fork_at(0, set_tid, 2));
+	EXPECT_EQ(0, fork_is(1));
 }
 
 TEST_F(empty, more_levels_than_there_are)

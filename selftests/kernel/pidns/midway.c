@@ -110,6 +110,24 @@ TEST_F_TIMEOUT(midway, another_makes_init_when_the_first_is_killed, 180)
 	EXPECT_EQ(2, inner_pid(pid));
 }
 
+/* A fork that holds numbers on two levels and fails. */
+TEST_F_TIMEOUT(midway, chosen_numbers_are_free_again, 180)
+{
+	pid_t set_tid[2] = {1, CHOSEN}, pid;
+	struct stall first;
+
+	if (!may_choose_pids())
+		SKIP(return, "not allowed to choose the outer number");
+	ASSERT_EQ(0, stall_start(&first, self->ns, set_tid, 2));
+	EXPECT_EQ(-EEXIST, try_fork(&set_tid[1], 1));
+	ASSERT_EQ(0, setns(self->ns, CLONE_NEWPID));
+	EXPECT_EQ(-EEXIST, try_fork(set_tid, 2));
+	stall_kill(&first);
+	pid = try_fork(set_tid, 2);
+	ASSERT_EQ(CHOSEN, pid);
+	EXPECT_EQ(1, inner_pid(pid));
+}
+
 static long exec_sleep(long unused)
 {
 	execlp("sleep", "sleep", "1000", NULL);

@@ -25,6 +25,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* A pid that tests choose and that is hardly in use. */
+#define CHOSEN 31337
+
 /*
  * Forks. @flags: clone3() flags; @set_tid: numbers from the innermost namespace outward. Returns
  * a negative errno.

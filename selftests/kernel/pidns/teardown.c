@@ -22,6 +22,19 @@ FIXTURE_TEARDOWN(teardown)
 	reap_children();
 }
 
+/* A fork that fails when it has a pid, and one that is refused. */
+static int fail_to_make_init(int ns)
+{
+	pid_t two = 2, pid;
+
+	if (setns(ns, CLONE_NEWPID) || fork_that_faults() != -EFAULT)
+		return 1;
+	pid = fork_at(0, &two, 1);
+	if (!pid)
+		_exit(0);
+	return pid == -EINVAL ? 0 : 2;
+}
+
 /*
  * In a user namespace in which one pid namespace is allowed: a second one has to wait for the end
  * of the first.
@@ -30,6 +43,7 @@ static int limit_is_free_again(void)
 {
 	struct holder first = {0}, second = {0};
 	int fd, i;
+	pid_t pid;
 	long ret;
 
 	if (unshare(CLONE_NEWUSER) || write_file("/proc/sys/user/max_pid_namespaces", "1"))
@@ -39,6 +53,12 @@ static int limit_is_free_again(void)
 	fd = open_ns(first.pid, "pid_for_children");
 	if (fd < 0)
 		return 12;
+	/* What fails holds nothing. */
+	pid = fork();
+	if (!pid)
+		_exit(fail_to_make_init(fd));
+	if (pid < 0 || wait_for(pid))
+		return 15;
 	holder_stop(&first);
 	/* The descriptor alone holds it. */
 	if (holder_start(&second, CLONE_NEWPID) != -ENOSPC)
