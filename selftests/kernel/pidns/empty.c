@@ -143,6 +143,22 @@ TEST_F(empty, gets_init_from_another_task)
 	EXPECT_EQ(-ENOMEM, fork_is(1));
 }
 
+/* Its parent, its session and its process group are those of the task that forks it. */
+TEST_F(empty, init_has_its_relatives_outside)
+{
+	pid_t init;
+
+	ASSERT_EQ(0, setns(self->ns, CLONE_NEWPID));
+	init = fork_at(0, NULL, 0);
+	ASSERT_GE(init, 0);
+	if (!init)
+		_exit(getppid() || getsid(0) || getpgrp());
+	/* A zombie has them as well. */
+	EXPECT_EQ(getsid(0), getsid(init));
+	EXPECT_EQ(getpgrp(), getpgid(init));
+	EXPECT_EQ(0, wait_for(init));
+}
+
 /* Number 1 counts as given out: in a clone(CLONE_NEWPID) as in two steps. */
 TEST_F(empty, init_has_the_last_pid)
 {
