@@ -29,9 +29,13 @@ emulator_for() {
 }
 
 # shellcheck disable=SC2120 # those that call it with an image are in other files
-# accelerator [IMAGE]: kvm if a guest with this kernel once reached its command under KVM since this machine was booted.
+# accelerator [IMAGE]: kvm if some guest reached its command under KVM since this machine was booted. One that did not
+# speaks for its own kernel only.
+#
+#   $cache/kvm/BOOT-ID         there is KVM
+#   $cache/kvm/BOOT-ID-KERNEL  there is none with this kernel
 accelerator() {
-	local image=${1:-} stamp
+	local image=${1:-} yes no
 
 	if [ -n "${STASIS_ACCEL:-}" ]; then
 		case $STASIS_ACCEL in
@@ -39,18 +43,32 @@ accelerator() {
 		*) die "STASIS_ACCEL is '$STASIS_ACCEL'" "it is kvm, tcg, icount or unset" ;;
 		esac
 	fi
-	if [ ! -r /dev/kvm ] || [ ! -w /dev/kvm ]; then
+	if ! kvm_there; then
 		printf 'tcg\n'
 		return
 	fi
-	stamp=$cache/kvm/$(cat /proc/sys/kernel/random/boot_id)
-	if [ ! -s "$stamp" ]; then
-		mkdir -p "$cache/kvm"
-		[ -n "$image" ] || image=$(kernel_image "${KERNEL:-stock}") || exit
-		if kvm_probe "$image" >&2; then printf 'kvm\n' >"$stamp"; else printf 'tcg\n' >"$stamp"; fi
-		say "/dev/kvm is there and a probe guest $(grep -q kvm "$stamp" && printf 'booted: using it' || printf 'did not boot: using software emulation')"
+	yes=$cache/kvm/$(cat /proc/sys/kernel/random/boot_id)
+	if grep -qsx kvm "$yes"; then
+		printf 'kvm\n'
+		return
 	fi
-	cat "$stamp"
+	[ -n "$image" ] || image=$(kernel_image "${KERNEL:-stock}") || exit
+	no=$yes-$(hash_of <"$image")
+	if [ ! -e "$no" ]; then
+		mkdir -p "$cache/kvm"
+		if kvm_probe "$image" >&2; then
+			say '/dev/kvm is there and a probe guest booted: using it'
+			printf 'kvm\n' | tee "$yes"
+			return
+		fi
+		say '/dev/kvm is there and a probe guest did not boot: using software emulation'
+		: >"$no"
+	fi
+	printf 'tcg\n'
+}
+
+kvm_there() {
+	[ -r /dev/kvm ] && [ -w /dev/kvm ]
 }
 
 # Presence of /dev/kvm says little (nested machines, broken CPUs): boot a guest and see.
