@@ -67,7 +67,7 @@ for program in "$@"; do
 	echo "stasis: $topic/$program" >/dev/kmsg
 	{
 		{
-			(join_group; run_program "$program")
+			(join_group; run_program "$program" 4>&-)
 			echo $? >/run/stasis/status
 			end_group
 		} | nest >&4
