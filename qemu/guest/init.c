@@ -37,8 +37,10 @@
 #include <unistd.h>
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define MAX_STRINGS   4096
-#define MAX_SHARES    16
+#define MAX_SHARES    16 /* boot_share() in qemu/lib/guest.sh refuses more */
+/* TAINT_BAD_PAGE, TAINT_DIE, TAINT_WARN, TAINT_SOFTLOCKUP: what went wrong in the kernel, as
+ * opposed to what was only done to it (Documentation/admin-guide/tainted-kernels.rst). */
+#define TAINTED_BY_BUG (1UL << 5 | 1UL << 7 | 1UL << 9 | 1UL << 14)
 
 struct conf {
 	const char *tty; /* the command's terminal, or NULL: no terminal, output by pipes */
@@ -131,14 +133,14 @@ static char *read_file(const char *path, size_t *ret_len)
 /* Splits a file of NUL-terminated strings. */
 static char **read_strings(struct guest *g, const char *path)
 {
-	char **v = calloc(MAX_STRINGS + 1, sizeof(*v));
-	size_t len = 0;
+	size_t len = 0, n = 0;
 	char *p = read_file(path, &len), *end = p + len;
-	int n = 0;
+	/* There are no more strings than bytes. */
+	char **v = calloc(len + 1, sizeof(*v));
 
 	if (!p || !v)
 		fail(g, "read %s", path);
-	for (; p < end && n < MAX_STRINGS; p += strlen(p) + 1)
+	for (; p < end; p += strlen(p) + 1)
 		v[n++] = p;
 	return v;
 }
@@ -245,17 +247,14 @@ static void load_modules(void)
 	}
 }
 
+#define OPTIONS_9P "trans=virtio,version=9p2000.L,msize=512000,"
+
 static void mount_root(struct guest *g)
 {
-	static const char options[] = "trans=virtio,version=9p2000.L,msize=512000,";
-	char buf[300];
-	int i;
-
 	make_dirs("/mnt/lower");
 	make_dirs("/mnt/upper");
 	make_dirs("/mnt/root");
-	snprintf(buf, sizeof(buf), "%scache=loose", options);
-	if (mount("root", "/mnt/lower", "9p", MS_RDONLY, buf))
+	if (mount("root", "/mnt/lower", "9p", MS_RDONLY, OPTIONS_9P "cache=loose"))
 		fail(g, "mount the host's userland (9p)");
 	if (mount("upper", "/mnt/upper", "tmpfs", 0, "mode=0755,size=75%"))
 		fail(g, "mount tmpfs");
@@ -264,18 +263,6 @@ static void mount_root(struct guest *g)
 	if (mount("root", "/mnt/root", "overlay", 0,
 		  "lowerdir=/mnt/lower,upperdir=/mnt/upper/data,workdir=/mnt/upper/work"))
 		fail(g, "mount the overlay");
-	for (i = 0; i < g->conf.nr_shares; i++) {
-		const struct share *share = &g->conf.shares[i];
-		char tag[16], target[4200];
-
-		snprintf(tag, sizeof(tag), "share%d", i);
-		snprintf(target, sizeof(target), "/mnt/root%s", share->path);
-		make_dirs(target);
-		snprintf(buf, sizeof(buf), "%scache=%s", options,
-			 share->writable ? "none" : "loose");
-		if (mount(tag, target, "9p", share->writable ? 0 : MS_RDONLY, buf))
-			fail(g, "mount %s (9p)", share->path);
-	}
 }
 
 static void switch_root(struct guest *g)
@@ -332,6 +319,23 @@ static void mount_rest(void)
 	chmod("/tmp", 01777);
 }
 
+/* After all else is mounted, for a folder in /run or /dev/shm not to be covered. */
+static void mount_shares(struct guest *g)
+{
+	int i;
+
+	for (i = 0; i < g->conf.nr_shares; i++) {
+		const struct share *share = &g->conf.shares[i];
+		char tag[16];
+
+		snprintf(tag, sizeof(tag), "share%d", i);
+		make_dirs(share->path);
+		if (mount(tag, share->path, "9p", share->writable ? 0 : MS_RDONLY,
+			  share->writable ? OPTIONS_9P "cache=none" : OPTIONS_9P "cache=loose"))
+			fail(g, "mount %s (9p)", share->path);
+	}
+}
+
 static void set_up_machine(void)
 {
 	/* The limits that Debian gives its services; a bare kernel gives 4096 descriptors. */
@@ -371,20 +375,24 @@ static void make_relays(struct guest *g, int child_ends[2])
 		fail(g, "open /run/stasis/ktap");
 }
 
-/* Passes on what is there now. Returns false at the end of the stream. */
+/*
+ * Passes on what is there now: at least what a pipe holds, but not all that a writer who never
+ * stops may add meanwhile. Returns false at the end of the stream.
+ */
 static bool pump(struct relay *r)
 {
 	static char buf[65536];
-	ssize_t n, done, w;
+	ssize_t n = 0, done, w;
+	int turns;
 
-	while ((n = read(r->from, buf, sizeof(buf))) > 0) {
+	for (turns = 0; turns < 16 && (n = read(r->from, buf, sizeof(buf))) > 0; turns++) {
 		for (done = 0; done < n; done += w) {
 			w = write(r->to, buf + done, n - done);
 			if (w < 0)
 				return false;
 		}
 	}
-	return n < 0 && (errno == EAGAIN || errno == EINTR);
+	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
 static void take_terminal(struct guest *g)
@@ -557,6 +565,7 @@ int main(void)
 	mount_root(&g);
 	switch_root(&g);
 	mount_rest();
+	mount_shares(&g);
 	set_up_machine();
 	make_relays(&g, ends);
 

@@ -59,7 +59,11 @@ boot_share() {
 	local path
 
 	path=$(readlink -e "$2") && [ -d "$path" ] || die "--$1 '$2' is not a folder"
-	[[ $path != *,* && $path != *$'\n'* ]] || die "--$1 '$2': the emulator cannot share a folder with a comma in its name"
+	[[ $path != *$'\n'* ]] || die "--$1 '$2': a folder with a line break in its name cannot be shared"
+	case $path in
+	/ | /dev | /run | /proc | /proc/* | /sys | /sys/*) die "--$1 '$2': the guest has its own $path" "share folders below it that the command needs" ;;
+	esac
+	[ ${#boot_shares[@]} -lt 16 ] || die "--$1 '$2': no more than 16 folders can be shared" "share one that they are in"
 	boot_shares+=("$1 $path")
 }
 
@@ -109,9 +113,9 @@ guest_append() {
 		" rcupdate.rcu_cpu_stall_timeout=120" "${boot_append:+ $boot_append}"
 }
 
-# guest_arguments DIR BZIMAGE ACCEL: fills guest_args.
+# guest_arguments DIR BZIMAGE ACCEL: fills guest_args. A comma in a path is doubled, else it would end the path.
 guest_arguments() {
-	local dir=$1 image=$2 accel=$3 i=0 share port root=$boot_root
+	local dir=${1//,/,,} image=$2 accel=$3 i=0 share port root=$boot_root
 
 	if [ "$root" = minimal ]; then root=$(minimal_root) || exit; fi
 	root=$(readlink -e "$root") && [ -d "$root" ] || die "--root '$boot_root' is not a folder"
@@ -123,22 +127,23 @@ guest_arguments() {
 	esac
 	guest_args+=(-machine pc -cpu "$boot_cpu" -m "$boot_mem" -smp "$boot_smp"
 		-nodefaults -no-reboot -display none
-		-kernel "$image" -initrd "$dir/initrd" -append "$(guest_append)"
+		-kernel "$image" -initrd "$1/initrd" -append "$(guest_append)"
 		-chardev "file,id=console,path=$dir/console.log" -serial chardev:console
 		-chardev "pipe,id=monitor,path=$dir/monitor" -mon chardev=monitor,mode=readline
 		# Without ioeventfd a port's data has reached its file when the guest's write returns.
 		-device virtio-serial-pci,ioeventfd=off,max_ports=8)
 	for port in out err ktap ctl; do
-		: >"$dir/$port"
+		: >"$1/$port"
 		guest_args+=(-chardev "file,id=$port,path=$dir/$port" -device "virtserialport,chardev=$port,name=stasis.$port")
 	done
 	if [ "$boot_tty" = 1 ]; then
 		guest_args+=(-chardev stdio,id=tty,signal=off,mux=on -device virtconsole,chardev=tty)
 	fi
-	guest_args+=(-fsdev "local,id=root,path=$root,security_model=none,readonly=on,multidevs=remap"
+	guest_args+=(-fsdev "local,id=root,path=${root//,/,,},security_model=none,readonly=on,multidevs=remap"
 		-device virtio-9p-pci,fsdev=root,mount_tag=root)
 	for share in "${boot_shares[@]}"; do
-		guest_args+=(-fsdev "local,id=share$i,path=${share#* },security_model=none,multidevs=remap$([ "${share%% *}" = rw ] || printf ',readonly=on')"
+		root=${share#* }
+		guest_args+=(-fsdev "local,id=share$i,path=${root//,/,,},security_model=none,multidevs=remap$([ "${share%% *}" = rw ] || printf ',readonly=on')"
 			-device "virtio-9p-pci,fsdev=share$i,mount_tag=share$i")
 		i=$((i + 1))
 	done
