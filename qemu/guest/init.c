@@ -9,8 +9,9 @@
  *   modules     if the kernel has not built in all that is needed here: what to load, in order
  *
  * Ports, named stasis.NAME: out and err carry the command's output, ktap what is written to the
- * FIFO /run/stasis/ktap, ctl lines for the host: "start", then one of "exit STATUS", "timeout" or
- * "error TEXT".
+ * FIFO /run/stasis/ktap, ctl lines for the host: "start", then
+ * "tick" every other second, "tainted FLAGS" if the kernel had a reason to complain, and one of
+ * "exit STATUS", "timeout" or "error TEXT".
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -546,6 +547,17 @@ static int wait_command(struct guest *g, pid_t command, int child_events)
 	}
 }
 
+/* A warning need not be in the console's log, which may show less (quiet, dmesg -n). */
+static void tell_taint(struct guest *g)
+{
+	char *text = read_file("/proc/sys/kernel/tainted", NULL);
+	unsigned long flags = text ? strtoul(text, NULL, 10) & TAINTED_BY_BUG : 0;
+
+	if (flags)
+		tell(g, "tainted %lu\n", flags);
+	free(text);
+}
+
 int main(void)
 {
 	struct guest g = {.ctl = -1};
@@ -584,6 +596,7 @@ int main(void)
 	close(ends[ERR]);
 
 	status = wait_command(&g, pid, child_events);
+	tell_taint(&g);
 	if (status == -ETIME) {
 		log_tasks();
 		tell(&g, "timeout\n");

@@ -175,22 +175,31 @@ guest_clean() {
 	[ -z "${guest_dir:-}" ] || [ -n "${STASIS_KEEP:-}" ] || rm -rf "$guest_dir"
 }
 
-# Lines of a kernel log that mean something is wrong with the kernel, and not with the CPU.
+# The kernel's log as text: whatever was printed to the console, it has no NUL, and grep is to take it for text.
+guest_log() {
+	tr -d '\r\0' <"$1"
+}
+
+# Lines of a kernel log that mean something is wrong with the kernel, and not with the CPU or with a program.
 guest_splats() {
-	tr -d '\r' <"$1" | grep -v -e 'leaves CPU vulnerable' | grep -E -e 'WARNING: ' -e 'BUG: ' -e 'kernel BUG at' -e 'Oops: ' -e 'Kernel panic' -e 'INFO: task .* blocked' \
-		-e 'INFO: rcu.* (stall|detected)' -e 'INFO: possible ' -e 'INFO: trying to register non-static key' -e 'general protection fault' \
-		-e 'UBSAN: ' -e 'BUG kmalloc|BUG .*\(.*\): ' -e 'unable to handle' -e 'list_(add|del) corruption' -e 'ODEBUG: ' \
+	guest_log "$1" | LC_ALL=C grep -a -v -e 'leaves CPU vulnerable' | LC_ALL=C grep -a -E -e 'WARNING: ' -e 'BUG: ' -e 'kernel BUG at' -e 'Oops: ' -e 'Kernel panic' -e 'INFO: task .* blocked' \
+		-e 'INFO: rcu.* (stall|detected)' -e 'INFO: possible ' -e 'INFO: trying to register non-static key' -e 'general protection fault[,:]' \
+		-e 'UBSAN: ' -e 'BUG kmalloc|BUG .*\(.*\): ' -e 'unable to handle' -e 'list_(add|del) corruption' -e 'ODEBUG: ' -e 'hard LOCKUP' \
 		-e 'DEBUG_LOCKS_WARN_ON' -e 'kmemleak: [1-9]' -e 'blocked for more than' -e 'Bad page ' -e 'Bad rss-counter' || true
 }
 
 # guest_verdict DIR: reads how it ended out of ctl, watchdog and the log.
 guest_verdict() {
-	local dir=$1 last splats
+	local dir=$1 last splats tainted
 
 	guest_status=''
 	guest_problem=''
-	last=$(tail -n 1 "$dir/ctl")
-	splats=$(guest_splats "$dir/console.log" | head -n 20)
+	last=$(sed -e '/^tick$/d' -e '/^tainted /d' "$dir/ctl" | tail -n 1)
+	tainted=$(sed -n 's/^tainted //p' "$dir/ctl")
+	splats=$(guest_splats "$dir/console.log" | sed -n 1,20p)
+	if [ -z "$splats" ] && [ -n "$tainted" ]; then
+		splats="nothing, but the kernel says that it is tainted: $tainted (as by a warning that the log level hid)"
+	fi
 	case $last in
 	'exit '*) guest_status=${last#exit } ;;
 	timeout) guest_problem="the command did not end within $boot_timeout s" ;;
@@ -239,7 +248,7 @@ guest_run() {
 	kill "${guest_helpers[@]}" 2>/dev/null || true
 	exec {guest_monitor}>&- {guest_monitor_out}>&-
 	guest_verdict "$guest_dir"
-	[ -z "$boot_log" ] || tr -d '\r' <"$guest_dir/console.log" >"$boot_log"
+	[ -z "$boot_log" ] || guest_log "$guest_dir/console.log" >"$boot_log"
 }
 
 guest_streams() {
@@ -263,7 +272,7 @@ guest_stream_wait() {
 
 # Shows why a guest failed: the log around the first sign of trouble, or its end.
 guest_show_problem() {
-	local dir=$1 first
+	local dir=$1 first line
 
 	say "error: $guest_problem"
 	if [ ! -s "$dir/console.log" ] && [ -s "$dir/qemu.log" ]; then
@@ -271,15 +280,13 @@ guest_show_problem() {
 		tail -n 20 "$dir/qemu.log" >&2
 		return
 	fi
-	first=$(guest_splats "$dir/console.log" | head -n 1)
+	first=$(guest_splats "$dir/console.log" | sed -n 1p)
 	say "the kernel's log:"
 	if [ -n "$first" ]; then
-		tr -d '\r' <"$dir/console.log" | grep -nF -m1 -e "$first" | cut -d: -f1 | {
-			read -r line
-			tr -d '\r' <"$dir/console.log" | sed -n "$((line > 15 ? line - 15 : 1)),$((line + 80))p"
-		} >&2
+		line=$(guest_log "$dir/console.log" | LC_ALL=C grep -anF -e "$first" | LC_ALL=C sed -n '1s/:.*//p')
+		guest_log "$dir/console.log" | sed -n "$((line > 15 ? line - 15 : 1)),$((line + 80))p" >&2
 	else
-		tr -d '\r' <"$dir/console.log" | tail -n 60 >&2
+		guest_log "$dir/console.log" | tail -n 60 >&2
 	fi
 }
 
