@@ -517,11 +517,12 @@ static int wait_command(struct guest *g, pid_t command, int child_events)
 {
 	struct pollfd fds[NR_RELAYS + 1];
 	struct timespec now;
-	time_t deadline;
+	time_t deadline, tick;
 	int status = 0;
 	int i;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
+	tick = now.tv_sec;
 	deadline = now.tv_sec + g->conf.timeout;
 	for (i = 0; i < NR_RELAYS; i++)
 		fds[i] = (struct pollfd){.fd = g->relays[i].from, .events = POLLIN};
@@ -544,6 +545,10 @@ static int wait_command(struct guest *g, pid_t command, int child_events)
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		if (g->conf.timeout && now.tv_sec >= deadline)
 			return -ETIME;
+		if (now.tv_sec >= tick + 2) {
+			tell(g, "tick\n");
+			tick = now.tv_sec;
+		}
 	}
 }
 

@@ -149,16 +149,33 @@ guest_arguments() {
 	done
 }
 
-# guest_watch DIR PID BOOT-LIMIT: ends a guest that does not reach its command, or does not end in time by itself.
-# An NMI makes the kernel print where it hangs.
-guest_watch() {
-	local dir=$1 pid=$2 limit=$3 start=$SECONDS reason=''
+guest_unread='nobody reads the output any more'
 
+# guest_watch DIR PID BOOT-LIMIT: ends a guest that does not reach its command, stops to tick, or does not end in time by
+# itself, and one whose output or whose qemu/vm is gone. An NMI makes the kernel print where it hangs.
+# Turns of a second are counted, not time, in which this machine may have slept.
+guest_watch() {
+	local dir=$1 pid=$2 limit=$3 turns=0 ctl='' new silent=0 silence reason=''
+
+	silence=$((limit > 300 ? limit : 300))
 	while [ -z "$reason" ] && kill -0 "$pid" 2>/dev/null; do
 		sleep 1
-		if [ ! -s "$dir/ctl" ]; then
-			[ $((SECONDS - start)) -lt "$limit" ] || reason="the guest did not come up within $limit s"
-		elif [ "$boot_timeout" -gt 0 ] && [ $((SECONDS - start)) -gt $((boot_timeout + limit)) ]; then
+		turns=$((turns + 1)) silent=$((silent + 1))
+		new=$(stat -c %s "$dir/ctl" 2>/dev/null) || return 0
+		[ "$new" = "$ctl" ] || silent=0
+		ctl=$new
+		if ! kill -0 $$ 2>/dev/null; then
+			guest_clean
+			return
+		elif [ -n "$guest_reader" ] && ! kill -0 "$guest_reader" 2>/dev/null && kill -0 "$pid" 2>/dev/null; then
+			printf '%s\n' "$guest_unread" >"$dir/watchdog"
+			kill -9 "$pid"
+			return
+		elif [ "$ctl" = 0 ]; then
+			[ "$turns" -lt "$limit" ] || reason="the guest did not come up within $limit s"
+		elif [ "$silent" -gt "$silence" ]; then
+			reason="the guest gave no sign of life for $silence s"
+		elif [ "$boot_timeout" -gt 0 ] && [ "$turns" -gt $((boot_timeout + limit)) ]; then
 			reason="the guest hangs: it did not end itself after its $boot_timeout s"
 		fi
 	done
@@ -239,11 +256,13 @@ guest_run() {
 		"$program" "${guest_args[@]}" </dev/null >"$guest_dir/qemu.log" 2>&1 &
 	fi
 	guest_pid=$!
+	guest_streams "$guest_dir" "$guest_pid"
 	guest_watch "$guest_dir" "$guest_pid" "$limit" &
 	guest_helpers+=($!)
-	guest_streams "$guest_dir" "$guest_pid"
 	wait "$guest_pid" 2>/dev/null || true
 	guest_pid=''
+	# Where this is a subshell, and guest_watch has seen that qemu/vm was killed.
+	kill -0 $$ 2>/dev/null || exit 125
 	guest_stream_wait
 	kill "${guest_helpers[@]}" 2>/dev/null || true
 	exec {guest_monitor}>&- {guest_monitor_out}>&-
@@ -255,11 +274,13 @@ guest_streams() {
 	local dir=$1 pid=$2
 
 	guest_tails=()
-	[ -z "${boot_quiet:-}" ] || return 0
-	tail -s 0.05 -c +1 -f --pid="$pid" "$dir/out" &
-	guest_tails+=($!)
-	tail -s 0.05 -c +1 -f --pid="$pid" "$dir/err" >&2 &
-	guest_tails+=($!)
+	guest_reader=''
+	if [ -z "${boot_quiet:-}" ]; then
+		tail -s 0.05 -c +1 -f --pid="$pid" "$dir/out" &
+		guest_reader=$!
+		tail -s 0.05 -c +1 -f --pid="$pid" "$dir/err" >&2 &
+		guest_tails+=("$guest_reader" $!)
+	fi
 	if [ "$boot_console" = 1 ]; then
 		tail -s 0.05 -c +1 -f --pid="$pid" "$dir/console.log" >&2 &
 		guest_tails+=($!)

@@ -69,9 +69,10 @@ cmd_help() {
 		help_boot_options
 		cat <<'END'
 
-exit status: the command's; 124 after a timeout; 125 if the guest could not be built,
-booted or died, or its kernel printed a warning, an oops or a lockdep report (then the
-log is shown and the command's own status is printed).
+exit status: the command's; 124 after a timeout; 141 if nobody reads its output any
+more; 125 if the guest could not be built, booted, died or gave no sign of life for five
+minutes, or its kernel printed a warning, an oops or a lockdep report, or counts one as
+printed (then the log is shown and the command's own status is printed).
 END
 		;;
 	shell)

@@ -34,6 +34,11 @@ cmd_run() {
 # Leaves with the status of the run.
 run_end() {
 	if [ -z "$guest_problem" ]; then exit "$guest_status"; fi
+	if [ "$guest_problem" = "$guest_unread" ]; then
+		say "$guest_problem: the guest was ended"
+		# As of a command that SIGPIPE ended.
+		exit 141
+	fi
 	guest_show_problem "$guest_dir"
 	[ -z "$guest_status" ] || say "the command itself ended with status $guest_status"
 	case $guest_problem in
