@@ -52,6 +52,7 @@ boot_option() {
 	*) boot_taken=0 && return ;;
 	esac
 	[[ $boot_timeout =~ ^[0-9]+$ ]] || die "--timeout '$boot_timeout' is not a number of seconds"
+	boot_timeout=$((10#$boot_timeout))
 	[[ $boot_smp =~ ^[1-9][0-9]*$ ]] || die "--smp '$boot_smp' is not a number of CPUs"
 }
 
@@ -107,9 +108,13 @@ guest_orders() {
 	cat "$(guest_initrd)" >"$dir/initrd" && (cd "$dir/cpio" && find vm | cpio -o -H newc -R 0:0 --quiet) >>"$dir/initrd"
 }
 
-# The log level lets warnings through; an oops ends the guest instead of leaving locks behind that would hang it.
+# The log level lets warnings through, or all for one who wants to read it; an oops ends the guest instead of leaving locks
+# behind that would hang it.
 guest_append() {
-	printf '%s' "console=ttyS0 loglevel=5 secretmem.enable=1 panic=-1 oops=panic unknown_nmi_panic=1 printk.devkmsg=on" \
+	local level=5
+
+	if [ "$boot_console" = 1 ] || [ -n "$boot_log" ]; then level=8; fi
+	printf '%s' "console=ttyS0 loglevel=$level secretmem.enable=1 panic=-1 oops=panic unknown_nmi_panic=1 printk.devkmsg=on" \
 		" rcupdate.rcu_cpu_stall_timeout=120" "${boot_append:+ $boot_append}"
 }
 
@@ -189,6 +194,7 @@ guest_watch() {
 guest_clean() {
 	[ -z "${guest_pid:-}" ] || kill "$guest_pid" 2>/dev/null || true
 	[ -z "${guest_helpers:-}" ] || kill "${guest_helpers[@]}" 2>/dev/null || true
+	[ -z "${guest_stty:-}" ] || stty "$guest_stty" 2>/dev/null || true
 	[ -z "${guest_dir:-}" ] || [ -n "${STASIS_KEEP:-}" ] || rm -rf "$guest_dir"
 }
 
@@ -251,6 +257,7 @@ guest_run() {
 	[[ $image != *debug* && $boot_kernel != debug ]] || limit=600
 
 	if [ "$boot_tty" = 1 ]; then
+		guest_stty=$(stty -g)
 		"$program" "${guest_args[@]}" <&0 2>"$guest_dir/qemu.log" &
 	else
 		"$program" "${guest_args[@]}" </dev/null >"$guest_dir/qemu.log" 2>&1 &
@@ -311,7 +318,7 @@ guest_show_problem() {
 	fi
 }
 
-# A folder with busybox and nothing else, with this checkout shared beside it: prints its name.
+# A folder with busybox and nothing else: prints its name.
 minimal_root() {
 	local dir=$cache/minimal box d
 

@@ -32,6 +32,8 @@ tree, which is built in place.
 
 environment:
   KERNEL          kernel or kernels for commands that are given none
+  STASIS_SMP      CPUs of guests for which nothing else says how many (default: 1)
+  STASIS_KEEP     1 keeps the folder of a guest with its log, initramfs and output
   JOBS            compile this many files at a time (default: number of CPUs)
   STASIS_CACHE    downloads, builds (default: $XDG_CACHE_HOME/stasis or ~/.cache/stasis)
   STASIS_ACCEL    kvm or tcg instead of what the probe finds, or icount: tcg with a clock that
@@ -53,10 +55,11 @@ help_boot_options() {
   --root DIR        userland of the guest: a folder, or 'minimal' for busybox alone
                     (default: /, this machine's own, read-only under an overlay)
   --rw DIR          share this folder read-write at the same place (may be repeated)
+  --ro DIR          share a folder that --root does not have there, read-only
   --env NAME=VALUE  set in the command's environment (may be repeated)
-  --console         show the kernel's log while the guest runs
+  --console         show the kernel's log, with all its levels, while the guest runs
   --allow-splat     do not fail because of a warning or an oops in the kernel's log
-  --log FILE        keep the kernel's log in FILE
+  --log FILE        keep the kernel's log, with all its levels, in FILE
 END
 }
 

@@ -61,7 +61,8 @@ cmd_shell() {
 		shift "$boot_taken"
 	done
 	[ -t 0 ] || die "shell: standard input is not a terminal" "to run one command: qemu/vm run -- COMMAND"
-	[ $# -gt 0 ] || set -- /bin/bash -l
+	# A busybox userland has no bash.
+	[ $# -gt 0 ] || set -- /bin/sh -c 'if [ -x /bin/bash ]; then exec /bin/bash -l; else exec /bin/sh -l; fi'
 	boot_kernel=$(run_kernel)
 	image=$(kernel_image "$boot_kernel") || exit
 	boot_tty=1
