@@ -8,8 +8,8 @@
  *   conf        lines "KEY VALUE": see read_conf()
  *   modules     if the kernel has not built in all that is needed here: what to load, in order
  *
- * Ports, named stasis.NAME: out and err carry the command's output, ktap what is written to the
- * FIFO /run/stasis/ktap, ctl lines for the host: "start", then
+ * Ports, named stasis.NAME: out and err carry the command's output, in its input if it is to have
+ * one, ktap what is written to the FIFO /run/stasis/ktap, ctl lines for the host: "start", then
  * "tick" every other second, "tainted FLAGS" if the kernel had a reason to complain, and one of
  * "exit STATUS", "timeout" or "error TEXT".
  */
@@ -53,6 +53,7 @@ struct conf {
 				 share1 ... */
 	int nr_shares;
 	long timeout; /* seconds, 0 for none */
+	bool input;   /* the command reads the host's standard input, else /dev/null */
 	const char *rows, *cols;
 };
 
@@ -169,6 +170,8 @@ static void read_conf(struct guest *g)
 			c->cols = value;
 		else if (!strcmp(line, "timeout"))
 			c->timeout = atol(value);
+		else if (!strcmp(line, "input"))
+			c->input = atoi(value);
 		else if ((!strcmp(line, "rw") || !strcmp(line, "ro")) && c->nr_shares < MAX_SHARES)
 			c->shares[c->nr_shares++] = (struct share){value, !strcmp(line, "rw")};
 	}
@@ -396,6 +399,32 @@ static bool pump(struct relay *r)
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
+/*
+ * Returns what the command reads. A process of its own passes on the host's input, since a command
+ * that does not read must hold up nothing else. The port's read ends when the host's input does.
+ */
+static int open_input(struct guest *g)
+{
+	char buf[4096];
+	int port, p[2];
+	ssize_t n;
+
+	if (!g->conf.input)
+		return open("/dev/null", O_RDONLY | O_CLOEXEC);
+	port = wait_port("in");
+	if (port < 0 || pipe2(p, O_CLOEXEC))
+		fail(g, "open the port stasis.in");
+	if (!fork()) {
+		close(p[0]);
+		while ((n = read(port, buf, sizeof(buf))) > 0 && write(p[1], buf, n) == n)
+			;
+		_exit(0);
+	}
+	close(port);
+	close(p[1]);
+	return p[0];
+}
+
 static void take_terminal(struct guest *g)
 {
 	struct winsize ws = {.ws_row = g->conf.rows ? atoi(g->conf.rows) : 0,
@@ -416,7 +445,7 @@ static void take_terminal(struct guest *g)
 }
 
 static void __attribute__((noreturn))
-run_command(struct guest *g, char **argv, char **env, const int ends[2])
+run_command(struct guest *g, char **argv, char **env, int input, const int ends[2])
 {
 	sigset_t none;
 
@@ -424,7 +453,7 @@ run_command(struct guest *g, char **argv, char **env, const int ends[2])
 	if (g->conf.tty) {
 		take_terminal(g);
 	} else {
-		dup2(open("/dev/null", O_RDONLY), 0);
+		dup2(input, 0);
 		dup2(ends[OUT], 1);
 		dup2(ends[ERR], 2);
 	}
@@ -566,7 +595,7 @@ static void tell_taint(struct guest *g)
 int main(void)
 {
 	struct guest g = {.ctl = -1};
-	int ends[2], child_events, status;
+	int ends[2], input, child_events, status;
 	char **argv, **env;
 	sigset_t child;
 	pid_t pid;
@@ -587,6 +616,7 @@ int main(void)
 	make_relays(&g, ends);
 
 	signal(SIGPIPE, SIG_IGN);
+	input = open_input(&g);
 	sigemptyset(&child);
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, NULL);
@@ -596,7 +626,8 @@ int main(void)
 	if (pid < 0)
 		fail(&g, "fork");
 	if (!pid)
-		run_command(&g, argv, env, ends);
+		run_command(&g, argv, env, input, ends);
+	close(input);
 	close(ends[OUT]);
 	close(ends[ERR]);
 

@@ -21,6 +21,9 @@ boot_defaults() {
 	boot_allow_splat=0
 	boot_log=''
 	boot_tty=0
+	boot_stdin=0
+	boot_gdb=0
+	boot_qemu=()
 }
 
 # boot_option ARGUMENTS...: takes one option. boot_taken is how many arguments that were, 0 for no option of a boot.
@@ -31,8 +34,10 @@ boot_option() {
 	case $name in
 	--console) boot_console=1 && return ;;
 	--allow-splat) boot_allow_splat=1 && return ;;
+	--stdin) boot_stdin=1 && return ;;
+	--gdb) boot_gdb=1 && return ;;
 	--*=*) value=${name#*=} && name=${name%%=*} ;;
-	--kernel | --cpu | --mem | --smp | --append | --timeout | --root | --rw | --ro | --env | --log)
+	--kernel | --cpu | --mem | --smp | --append | --timeout | --root | --rw | --ro | --env | --log | --qemu)
 		need_value "$@"
 		value=$2
 		boot_taken=2
@@ -49,6 +54,7 @@ boot_option() {
 	--rw | --ro) boot_share "${name#--}" "$value" ;;
 	--env) boot_env+=("$value") ;;
 	--log) boot_log=$value ;;
+	--qemu) read -ra value <<<"$value" && boot_qemu+=("${value[@]}") ;;
 	*) boot_taken=0 && return ;;
 	esac
 	[[ $boot_timeout =~ ^[0-9]+$ ]] || die "--timeout '$boot_timeout' is not a number of seconds"
@@ -97,7 +103,7 @@ guest_orders() {
 	printf '%s\0' PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=$home USER=root LOGNAME=root \
 		SHELL=/bin/bash LANG=C.UTF-8 TERM="${TERM:-dumb}" STASIS_VM=1 "${boot_env[@]}" >"$dir/cpio/vm/env"
 	{
-		printf 'cwd %s\ntimeout %s\n' "$PWD" "$boot_timeout"
+		printf 'cwd %s\ntimeout %s\ninput %s\n' "$PWD" "$boot_timeout" "$boot_stdin"
 		for share in "${boot_shares[@]}"; do printf '%s\n' "$share"; done
 		if [ "$boot_tty" = 1 ]; then
 			printf 'tty /dev/hvc0\n'
@@ -114,6 +120,7 @@ guest_append() {
 	local level=5
 
 	if [ "$boot_console" = 1 ] || [ -n "$boot_log" ]; then level=8; fi
+	[ "$boot_gdb" = 0 ] || printf 'nokaslr '
 	printf '%s' "console=ttyS0 loglevel=$level secretmem.enable=1 panic=-1 oops=panic unknown_nmi_panic=1 printk.devkmsg=on" \
 		" rcupdate.rcu_cpu_stall_timeout=120" "${boot_append:+ $boot_append}"
 }
@@ -137,6 +144,10 @@ guest_arguments() {
 		-chardev "pipe,id=monitor,path=$dir/monitor" -mon chardev=monitor,mode=readline
 		# Without ioeventfd a port's data has reached its file when the guest's write returns.
 		-device virtio-serial-pci,ioeventfd=off,max_ports=8)
+	# First of the ports, for init to find it connected: it waits for ctl before anything else.
+	if [ "$boot_stdin" = 1 ]; then
+		guest_args+=(-chardev stdio,id=in,signal=off -device virtserialport,chardev=in,name=stasis.in)
+	fi
 	for port in out err ktap ctl; do
 		: >"$1/$port"
 		guest_args+=(-chardev "file,id=$port,path=$dir/$port" -device "virtserialport,chardev=$port,name=stasis.$port")
@@ -152,6 +163,8 @@ guest_arguments() {
 			-device "virtio-9p-pci,fsdev=share$i,mount_tag=share$i")
 		i=$((i + 1))
 	done
+	[ "$boot_gdb" = 0 ] || guest_args+=(-S -gdb "unix:$dir/gdb,server=on,wait=off")
+	guest_args+=("${boot_qemu[@]}")
 }
 
 guest_unread='nobody reads the output any more'
@@ -176,6 +189,8 @@ guest_watch() {
 			printf '%s\n' "$guest_unread" >"$dir/watchdog"
 			kill -9 "$pid"
 			return
+		elif [ "$boot_gdb" = 1 ]; then
+			continue
 		elif [ "$ctl" = 0 ]; then
 			[ "$turns" -lt "$limit" ] || reason="the guest did not come up within $limit s"
 		elif [ "$silent" -gt "$silence" ]; then
@@ -248,7 +263,7 @@ guest_run() {
 	accel=$(accelerator "$image") || exit
 	program=$(emulator_for "$boot_cpu" "$accel") || exit
 	guest_orders "$guest_dir" "$image" "$@" || die "could not write the initramfs in $guest_dir"
-	mkfifo "$guest_dir/monitor.in" "$guest_dir/monitor.out"
+	mkfifo "$guest_dir/monitor.in" "$guest_dir/monitor.out" "$guest_dir/in"
 	# Held open for reading and writing, so that the emulator does not wait for someone at the other end.
 	exec {guest_monitor}<>"$guest_dir/monitor.in" {guest_monitor_out}<>"$guest_dir/monitor.out"
 	guest_arguments "$guest_dir" "$image" "$accel"
@@ -256,13 +271,21 @@ guest_run() {
 	[ "$accel" = kvm ] || limit=${boot_limit:-180}
 	[[ $image != *debug* && $boot_kernel != debug ]] || limit=600
 
+	[ "$boot_gdb" = 0 ] || say "the guest waits for: gdb -ex 'target remote $guest_dir/gdb' $(guest_vmlinux "$image")"
 	if [ "$boot_tty" = 1 ]; then
 		guest_stty=$(stty -g)
 		"$program" "${guest_args[@]}" <&0 2>"$guest_dir/qemu.log" &
+		guest_pid=$!
+	elif [ "$boot_stdin" = 1 ]; then
+		# Through a pipe of its own, as the emulator sets O_NONBLOCK on what it reads.
+		"$program" "${guest_args[@]}" <"$guest_dir/in" >"$guest_dir/qemu.log" 2>&1 &
+		guest_pid=$!
+		cat >"$guest_dir/in" <&0 &
+		guest_helpers+=($!)
 	else
 		"$program" "${guest_args[@]}" </dev/null >"$guest_dir/qemu.log" 2>&1 &
+		guest_pid=$!
 	fi
-	guest_pid=$!
 	guest_streams "$guest_dir" "$guest_pid"
 	guest_watch "$guest_dir" "$guest_pid" "$limit" &
 	guest_helpers+=($!)
@@ -275,6 +298,15 @@ guest_run() {
 	exec {guest_monitor}>&- {guest_monitor_out}>&-
 	guest_verdict "$guest_dir"
 	[ -z "$boot_log" ] || guest_log "$guest_dir/console.log" >"$boot_log"
+}
+
+# Prints where the kernel's symbols are, if it was built here: in its tree, or in a work folder, as long as that was not used
+# for another version of it.
+guest_vmlinux() {
+	case $boot_kernel in
+	stock | patched | debug) find "$(kernel_work_dir "$boot_kernel")" -maxdepth 1 -name vmlinux 2>/dev/null ;;
+	*) find "${1%/arch/x86/boot/bzImage}" -maxdepth 1 -name vmlinux ;;
+	esac
 }
 
 guest_streams() {

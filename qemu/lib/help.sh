@@ -57,9 +57,12 @@ help_boot_options() {
   --rw DIR          share this folder read-write at the same place (may be repeated)
   --ro DIR          share a folder that --root does not have there, read-only
   --env NAME=VALUE  set in the command's environment (may be repeated)
+  --stdin           give the command the standard input of this one (else it has none)
   --console         show the kernel's log, with all its levels, while the guest runs
   --allow-splat     do not fail because of a warning or an oops in the kernel's log
   --log FILE        keep the kernel's log, with all its levels, in FILE
+  --gdb             wait for gdb before the first instruction; says how to attach it
+  --qemu ARGS       more arguments for the emulator, split at spaces (may be repeated)
 END
 }
 

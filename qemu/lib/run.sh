@@ -66,6 +66,7 @@ cmd_shell() {
 	boot_kernel=$(run_kernel)
 	image=$(kernel_image "$boot_kernel") || exit
 	boot_tty=1
+	boot_stdin=0
 	boot_env+=(PS1='\u@\h:\w\$ ')
 	say "booting $boot_kernel; leave with exit, end the guest at once with Ctrl-A x"
 	guest_run "$image" "$@"

@@ -204,7 +204,7 @@ test_parse() {
 		--set=*) test_set=${1#*=} && shift ;;
 		--kernel) need_value "$@" && test_kernels+=("$2") && shift 2 ;;
 		--kernel=*) test_kernels+=("${1#*=}") && shift ;;
-		--log | --log=*) die "test: $1 is an option of qemu/vm run" "the kernels' logs are in $results" ;;
+		--log | --log=* | --stdin | --gdb) die "test: $1 is an option of qemu/vm run" "the kernels' logs are in $results" ;;
 		-*)
 			boot_option "$@"
 			[ "$boot_taken" -gt 0 ] || die "test: unknown option '$1'" "see: qemu/vm test --help"
