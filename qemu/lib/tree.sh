@@ -103,8 +103,22 @@ tree_write_series() {
 		END { printf "%s", above }' "$1"
 }
 
+# tree_refresh_commits DIR: prints the commits that become patches. All patches without a commit are removed, so it refuses a
+# tree where HEAD is not the end of the user's work, or not all of it.
+tree_refresh_commits() {
+	local dir=$1 found
+
+	git -C "$dir" symbolic-ref -q HEAD >/dev/null || die "$dir is on no branch" "go to that of the patches: git checkout stasis"
+	[ ! -e "$(git -C "$dir" rev-parse --absolute-git-dir)/BISECT_LOG" ] || die "$dir is in the middle of git bisect" "finish it: git bisect reset"
+	git -C "$dir" merge-base --is-ancestor stock-base HEAD || die "the branch of $dir does not come from stock-base" "go to that of the patches: git checkout stasis"
+	found=$(git -C "$dir" rev-list --reverse stock-base..HEAD) || die "git could not list the commits of $dir"
+	[ -n "$found" ] || die "$dir has no commits after stock-base" "go to the branch of the patches: git checkout stasis"
+	[ -z "$(git -C "$dir" rev-list --merges stock-base..HEAD)" ] || die "$dir has merges after stock-base" "a series is a line of commits: git rebase stock-base"
+	printf '%s\n' "$found"
+}
+
 tree_refresh() {
-	local dir=$1 scratch commit name before='' count=0 changed=0
+	local dir=$1 commits scratch commit name before='' count=0 changed=0
 
 	[ -e "$dir/.git" ] || die "$dir is not a git tree" "make one: qemu/vm tree $dir"
 	git -C "$dir" rev-parse -q --verify 'stock-base^{commit}' >/dev/null ||
@@ -112,6 +126,7 @@ tree_refresh() {
 	[ ! -e "$(git -C "$dir" rev-parse --absolute-git-dir)/rebase-apply" ] || die "$dir is in the middle of git am or rebase" "finish it first"
 	[ ! -e "$(git -C "$dir" rev-parse --absolute-git-dir)/rebase-merge" ] || die "$dir is in the middle of a rebase" "finish it first"
 	[ -z "$(git -C "$dir" status --porcelain --untracked-files=no)" ] || die "$dir has changes that are not committed" "commit or stash them"
+	commits=$(tree_refresh_commits "$dir") || exit
 	scratch=$(mktemp -d)
 	mkdir -p "$patch_dir"
 	: >"$scratch/names"
@@ -129,7 +144,7 @@ tree_refresh() {
 		tree_git "$dir" notes --ref="$tree_notes" add -f -m "$name" "$commit"
 		before=$name
 		count=$((count + 1))
-	done < <(git -C "$dir" rev-list --reverse stock-base..HEAD)
+	done <<<"$commits"
 	while read -r name; do
 		if ! grep -qxF "$name" "$scratch/names" && [ -e "$patch_dir/$name" ]; then
 			say "removing $name: no commit of the tree stands for it"
