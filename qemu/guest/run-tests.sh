@@ -17,9 +17,10 @@ limit=$((${limit:-45} * scale))
 # kselftest's way of saying 'no limit'.
 [ "$limit" -ne 0 ] || limit=86400
 
-# KTAP lines are nested by two spaces, everything else becomes a diagnostic.
+# KTAP lines are nested by two spaces, everything else becomes a diagnostic. The last line ends even if the program left it open.
 nest() {
-	sed -u -E -e 's/\r$//' -e 's/^TAP version 13$/KTAP version 1/' -e '/^ *(ok |not ok |1\.\.[0-9]|#|KTAP version)/!s/^/# /' -e 's/^/  /'
+	sed -u -E -e 's/\r$//' -e 's/^TAP version 13$/KTAP version 1/' \
+		-e '/^ *((not )?ok( |$)|1\.\.[0-9]|#|KTAP version)/!s/^/# /' -e 's/^/  /' -e "\$a\\"
 }
 
 # selftests/run judges a program; what the program printed is in its log. All skipped counts as failure there, not here.
@@ -54,17 +55,20 @@ join_group() {
 end_group() {
 	[ -w "$group/cgroup.kill" ] || return 0
 	left=$(while read -r pid; do cat "/proc/$pid/comm" 2>/dev/null; done <"$group/cgroup.procs" | sort | uniq -c | sed 's/^ *//' | tr '\n' ' ')
-	[ -z "$left" ] || echo "# left running: $left"
+	[ -z "$left" ] || printf '\n# left running: %s\n' "$left"
 	echo 1 >"$group/cgroup.kill"
 }
 
 echo "KTAP version 1" >&4
 echo "1..$#" >&4
+echo "# kernel: $(uname -rv)" >&4
+echo "# cpu: $(nproc) x $(sed -n '/^model name/{s/.*: //p;q}' /proc/cpuinfo)" >&4
 n=0
 for program in "$@"; do
 	n=$((n + 1))
 	# Splats can be told apart by the test during which they came.
 	echo "stasis: $topic/$program" >/dev/kmsg
+	start=$(cut -d ' ' -f 1 /proc/uptime)
 	{
 		{
 			(join_group; run_program "$program" 4>&-)
@@ -73,6 +77,7 @@ for program in "$@"; do
 		} | nest >&4
 	}
 	status=$(cat /run/stasis/status)
+	awk -v start="$start" '{ printf "# took %.2f s\n", $1 - start }' /proc/uptime >&4
 	case $status in
 	0) echo "ok $n $program" >&4 ;;
 	4) echo "ok $n $program # SKIP" >&4 ;;
