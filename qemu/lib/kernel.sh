@@ -142,7 +142,9 @@ series_sync() {
 
 	stock=$(source_dir)/linux
 	touch "$dir/.stasis-files"
-	sort -u "$dir/.stasis-files" "$patched/touched" | while read -r f; do
+	# All that may differ from now on: if this is interrupted, the next one knows.
+	sort -u "$dir/.stasis-files" "$patched/touched" >"$patched/differ" && cp "$patched/differ" "$dir/.stasis-files" || return
+	while read -r f; do
 		if [ -e "$patched/new/$f" ]; then
 			put "$patched/new/$f" "$dir/$f" || return
 		elif grep -qxF "$f" "$patched/touched" || [ ! -e "$stock/$f" ]; then
@@ -150,7 +152,7 @@ series_sync() {
 		else
 			put "$stock/$f" "$dir/$f" || return
 		fi
-	done || return
+	done <"$patched/differ"
 	cp "$patched/touched" "$dir/.stasis-files"
 }
 
