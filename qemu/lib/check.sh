@@ -172,8 +172,7 @@ check_series() {
 	local tree=$cache/tree/check patches=() name width bad=0
 
 	width=$(printf '%s\n' "${check_names[@]%.patch}" | wc -L)
-	rm -rf "${results:?}/check" "$results/check.txt"
-	mkdir -p "$results"
+	results_new check
 	check_tree "$tree"
 	check_print "$width" patch applies checkpatch compiles boots tests seconds
 	# What the source is without any patch: its warnings, if it has some, are not the first patch's.
@@ -197,6 +196,10 @@ cmd_check() {
 	check_parse "$@"
 	check_select "${check_arguments[@]}"
 	with_lock source source_ensure >&2 || exit
+	with_lock "$results/.lock" check_run
+}
+
+check_run() {
 	if [ "$check_boot" = 1 ] && [ "$check_tests" = 1 ]; then check_prepare_tests; fi
 	with_lock check check_series
 }

@@ -64,14 +64,37 @@ cmd_refresh() {
 	tree_refresh "$(realpath -m "${1:-$(tree_default)}")"
 }
 
+# Nothing is taken from under another vm: clean holds all locks until it ends.
+clean_lock() {
+	local lock fd
+
+	for lock in "$cache"/lock/* "$results/.lock"; do
+		[ -e "$lock" ] || continue
+		exec {fd}<"$lock"
+		flock -n "$fd" || die "another vm holds $lock" "clean when it is done"
+	done
+}
+
+# The folder may be one that others use as well: what is removed has the mark of results_new(), or the name of our tests.
+clean_results() {
+	local mark
+
+	for mark in "$results"/*/.stasis; do
+		rm -rf "${mark%/.stasis}" "${mark%/.stasis}".{txt,xml}
+	done
+	rm -rf "$tests_build"
+}
+
 # Removes what can be made again. Trees of qemu/vm tree hold the user's work and stay.
 cmd_clean() {
 	local what=${1:-work}
 
 	case $what in
-	results) rm -rf "$results" ;;
-	work) rm -rf "$results" "$cache/work" "$cache/log" ;;
-	all) rm -rf "$results" "$cache"/{work,log,check,kernel,headers,minimal,qemu,apt,source,ccache,initrd,kvm,lock} ;;
+	results | work | all) clean_lock && clean_results ;;
 	*) die "clean: '$what' is none of: results, work, all" "see: qemu/vm clean --help" ;;
+	esac
+	case $what in
+	work) rm -rf "$cache"/{work,log,tree/check} "$cache"/series.* ;;
+	all) rm -rf "$cache"/{work,log,tree/check,check,kernel,headers,minimal,qemu,apt,source,ccache,initrd,kvm} "$cache"/series.* ;;
 	esac
 }

@@ -50,15 +50,21 @@ need_value() {
 	[ $# -ge 2 ] || die "option $1 needs a value" "see: qemu/vm help"
 }
 
-# with_lock NAME COMMAND...: one at a time among all checkouts that share the cache.
+# at_most N ARGUMENT...
+at_most() {
+	[ $# -le $(($1 + 1)) ] || die "an argument too many: '${*: -1}'" "see: qemu/vm help"
+}
+
+# with_lock NAME COMMAND...: one at a time among all checkouts that share the cache; NAME may be a path elsewhere.
 with_lock() {
-	local lock=$cache/lock/$1 fd rc=0
+	local lock=$1 fd rc=0
 
 	shift
-	mkdir -p "$cache/lock"
+	[ "${lock:0:1}" = / ] || lock=$cache/lock/$lock
+	mkdir -p "${lock%/*}"
 	exec {fd}>"$lock"
 	if ! flock -n "$fd"; then
-		say "waiting for another vm that holds $lock"
+		say "waiting for another vm, which holds $lock"
 		flock "$fd"
 	fi
 	# The lock belongs to this shell: a background child must not keep it.
@@ -83,6 +89,14 @@ logged() {
 	[ "$vm_verbose" != 0 ] || tail -n 40 "$log" >&2
 	say "error: $what failed with status $rc; whole log: $log"
 	return "$rc"
+}
+
+# results_new NAME: an empty folder for the results of a run, with the mark by which clean knows it.
+results_new() {
+	local dir=${results:?}/$1
+
+	rm -rf "$dir" "$dir".{txt,xml}
+	mkdir -p "$dir" && : >"$dir/.stasis" || die "cannot write to $results"
 }
 
 hash_of() {

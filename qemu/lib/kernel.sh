@@ -236,11 +236,19 @@ kernel_build() {
 	printf '%s\n' "$out"
 }
 
+# Prints the name of the lock for what is made in a tree of the user's own.
+kernel_tree_lock() {
+	printf 'tree-%s\n' "$(readlink -f "$1" | hash_of)"
+}
+
 # A tree of the user's own is built in place, with its own .config if it has one.
 kernel_build_tree() {
-	local dir log
+	with_lock "$(kernel_tree_lock "$1")" kernel_build_tree_locked "$(readlink -f "$1")"
+}
 
-	dir=$(readlink -f "$1")
+kernel_build_tree_locked() {
+	local dir=$1 log
+
 	log=$cache/log/kernel-tree-$(printf '%s' "$dir" | hash_of).log
 	need_program gcc make flex bison bc pahole cpio
 	if [ ! -e "$dir/.config" ]; then
@@ -267,7 +275,7 @@ kernel_image() {
 		dir=$(debian_kernel) || exit
 		printf '%s/bzImage\n' "$dir"
 	elif [ -d "$name" ] && [ -e "$name/Kbuild" ]; then
-		kernel_build_tree "$name" || exit
+		kernel_build_tree "$name" >&2 || exit
 		printf '%s/arch/x86/boot/bzImage\n' "$(readlink -f "$name")"
 	elif [ -d "$name" ] && [ -e "$name/arch/x86/boot/bzImage" ]; then
 		printf '%s/arch/x86/boot/bzImage\n' "$(readlink -f "$name")"

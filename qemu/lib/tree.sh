@@ -11,7 +11,7 @@ tree_default() {
 	printf '%s/tree/linux-%s\n' "$cache" "$kernel_series"
 }
 
-# The unpacked source as a bare repository of one commit, shared by all trees.
+# The unpacked source as a bare repository of one commit, which trees are cloned from.
 tree_base() {
 	local dir git
 
@@ -47,7 +47,8 @@ tree_make() {
 	with_lock source source_ensure
 	with_lock source logged "$cache/log/tree-base.log" "making a repository of the source" tree_base || exit
 	mkdir -p "$(dirname "$dir")"
-	git clone -q --shared --origin stock "$(source_dir)/linux.git" "$dir"
+	# Links to the objects, not --shared: the cache may be removed without the tree.
+	git clone -q --origin stock "$(source_dir)/linux.git" "$dir"
 	git -C "$dir" checkout -q -b stasis
 	git -C "$dir" tag stock-base
 	git -C "$dir" config notes.rewriteRef "$tree_notes"
