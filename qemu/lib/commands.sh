@@ -38,9 +38,7 @@ cmd_build() {
 		esac
 		shift
 	done
-	if [ ${#names[@]} -eq 0 ]; then
-		if [ -n "${KERNEL:-}" ]; then names=("$KERNEL"); else names=(stock patched); fi
-	fi
+	[ ${#names[@]} -gt 0 ] || mapfile -t names < <(kernels_wanted stock patched)
 	for name in "${names[@]}"; do
 		if [ "$name" = qemu ]; then
 			emulator_build || exit

@@ -19,12 +19,10 @@ die() {
 	exit 125
 }
 
-# What this machine cannot give at present (network, room on the disk) is told from what is wrong with the tree by this
-# status: `qemu/vm test --build-limit` skips for it.
-status_unavailable=69
-
+# What this machine cannot give at present (network, room on the disk). `qemu/vm test --build-limit`, which skips for it, has
+# it told from what is wrong with the tree by a status of its own.
 unavailable() {
-	(die "$@") || exit "$status_unavailable"
+	(die "$@") || exit "${STASIS_UNAVAILABLE:-125}"
 }
 
 # need_room GIGABYTES WHAT: in the folder of the cache.

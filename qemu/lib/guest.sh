@@ -60,6 +60,8 @@ boot_option() {
 	[[ $boot_timeout =~ ^[0-9]+$ ]] || die "--timeout '$boot_timeout' is not a number of seconds"
 	boot_timeout=$((10#$boot_timeout))
 	[[ $boot_smp =~ ^[1-9][0-9]*$ ]] || die "--smp '$boot_smp' is not a number of CPUs"
+	[ "$name" != --kernel ] || [ -n "$boot_kernel" ] || die "--kernel needs the name of one" "see: qemu/vm help"
+	[ "$name" != --log ] || { : >>"$boot_log"; } 2>/dev/null || die "--log '$boot_log' cannot be written"
 }
 
 boot_share() {

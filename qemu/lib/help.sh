@@ -102,13 +102,14 @@ of selftests/run; it is run only when named.
                     be fetched or there is no room for it, skip all and say why (status 4)
   --cpu, --mem, --smp, --append, --timeout, --console   as for run, for all topics;
                     a topic's own wishes are in its file 'vm'
+  --repeat N        run each test program N times; the rows of all but the first are numbered
   --set NAME        name of this run in the results (default: selftests)
 
 Results are left in build/results: NAME/KERNEL/TOPIC.ktap and .log, NAME.txt (the
-table), NAME.xml (JUnit).
+table), NAME.xml (JUnit). Another run waits for this one to end.
 
 exit status: 0 if no test failed and no guest died or printed a warning, 1 if one did,
-125 if something could not be built or booted.
+125 if something could not be built, or a guest ended before its first test.
 END
 		;;
 	build) printf 'usage: qemu/vm build [KERNEL]... [qemu]\n\nBuilds kernels (default: stock and patched) and prints where they are. qemu: the\nemulator with CPUID faulting.\n' ;;

@@ -268,7 +268,7 @@ kernel_build_tree_locked() {
 kernel_image() {
 	local name=$1 dir
 
-	if [[ " $kernel_names " == *" $name "* ]]; then
+	if kernel_is_ours "$name"; then
 		dir=$(kernel_build "$name") || exit
 		printf '%s/bzImage\n' "$dir"
 	elif [ "$name" = debian ]; then
@@ -290,6 +290,21 @@ kernel_image() {
 kernel_label() {
 	local name=$1
 
-	[ ! -f "$name" ] || name=$(basename "$name")
-	basename "$name"
+	kernel_is_ours "$name" || [ "$name" = debian ] || name=$(basename "$(readlink -m "$name")")
+	printf '%s\n' "${name//[^A-Za-z0-9._+-]/_}"
+}
+
+kernel_is_ours() {
+	[[ $1 != *' '* && " $kernel_names " == *" $1 "* ]]
+}
+
+# kernels_wanted DEFAULT...: prints the kernels that $KERNEL stands for, one a line: names, or one path.
+kernels_wanted() {
+	if [ -z "${KERNEL:-}" ]; then
+		printf '%s\n' "$@"
+	elif [ -e "$KERNEL" ]; then
+		printf '%s\n' "$KERNEL"
+	else
+		xargs -n 1 <<<"$KERNEL"
+	fi
 }

@@ -4,11 +4,15 @@
 # selftests/run, the tests of stasis itself; it is run only when named.
 #
 #   build/kselftest/            laid out as a kernel's tools/testing/selftests, so that lib.mk and ../kselftest_harness.h work
-#   build/results/NAME/KERNEL/  TOPIC.ktap, TOPIC.log (the kernel's), TOPIC.out (what came beside KTAP), TOPIC.problem
+#                               ($STASIS_RESULTS/.kselftest/ if the results are not in build/)
+#   build/results/NAME/KERNEL/  about (the kernel, the accelerator), TOPIC.ktap, TOPIC.log (the kernel's), TOPIC.out (what came
+#                               beside KTAP), TOPIC.problem
 #   build/results/NAME.{txt,xml}
+#   build/results/.lock         held by one run at a time
 
-tests_src=${STASIS_TOPICS:-$top/selftests/kernel}
-tests_build=$results/../kselftest
+tests_src=$(realpath -ms "${STASIS_TOPICS:-$top/selftests/kernel}")
+tests_build=$top/build/kselftest
+[ -z "${STASIS_RESULTS:-}" ] || tests_build=$results/.kselftest
 
 test_topics() {
 	local d
@@ -25,7 +29,8 @@ test_header_tree() {
 
 	for kernel in "$@"; do
 		if [ -d "$kernel" ] && [ -e "$kernel/Kbuild" ]; then
-			logged "$cache/log/headers-tree.log" "making the headers of $kernel" kernel_make "$kernel" tree headers >&2 ||
+			with_lock "$(kernel_tree_lock "$kernel")" \
+				logged "$cache/log/headers-tree.log" "making the headers of $kernel" kernel_make "$kernel" tree headers >&2 ||
 				die "the headers of $kernel could not be made"
 			readlink -f "$kernel"
 			return
@@ -101,10 +106,20 @@ test_wishes() {
 		key=${line%%=*}
 		case $key in
 		'') ;;
-		cpu | mem | smp | append | timeout) printf '%s\n%s\n' "--$key" "${line#*=}" ;;
+		timeout) printf -- '--timeout\n%s\n' $((${line#*=} * ${test_repeat:-1})) ;;
+		cpu | mem | smp | append) printf '%s\n%s\n' "--$key" "${line#*=}" ;;
 		*) die "$tests_src/$1/vm: '$key' is none of: cpu, mem, smp, append, timeout" ;;
 		esac
 	done <"$tests_src/$1/vm"
+}
+
+# test_limit TOPIC: the seconds for a topic that wishes for no other. One of its programs may reach its own limit, which
+# run-tests.sh takes from the same file (four times that under emulation), and is then said to have hung.
+test_limit() {
+	local limit=''
+
+	[ ! -e "$tests_src/$1/settings" ] || limit=$(sed -n 's/^timeout=\([0-9]*\).*/\1/p' "$tests_src/$1/settings")
+	printf '%s\n' $((600 * ${test_repeat:-1} + 4 * ${limit:-45}))
 }
 
 # test_guest LABEL IMAGE KERNEL OUT TOPIC PROGRAM...: one topic on one kernel, in a guest.
@@ -112,7 +127,7 @@ test_guest() (
 	label=$1 image=$2 kernel=$3 out=$4 topic=$5
 	shift 5
 	scale=1
-	boot_defaults 600
+	boot_defaults "$(test_limit "$topic")"
 	boot_smp=2
 	mapfile -t wishes < <(test_wishes "$topic")
 	set_boot_options "${wishes[@]}" "${test_options[@]}"
@@ -140,6 +155,13 @@ test_guest() (
 	printf '%s\n' "$guest_problem" >"$out/$topic.problem"
 	guest_show_problem "$guest_dir"
 )
+
+# test_about IMAGE: what a column stands for, for the report.
+test_about() {
+	local image=$1
+
+	printf 'release: %s\nimage: %s\naccelerator: %s\n' "$(image_release "$image")" "$image" "$(accelerator "$image")"
+}
 
 set_boot_options() {
 	while [ $# -gt 0 ]; do
@@ -192,6 +214,7 @@ test_parse() {
 	test_list=0
 	test_report=()
 	test_build_limit=0
+	test_repeat=1
 	test_arguments=()
 	boot_defaults
 	while [ $# -gt 0 ]; do
@@ -200,6 +223,8 @@ test_parse() {
 		--tap) test_report+=(--tap) && shift ;;
 		--build-limit) need_value "$@" && test_build_limit=$2 && shift 2 ;;
 		--build-limit=*) test_build_limit=${1#*=} && shift ;;
+		--repeat) need_value "$@" && test_repeat=$2 && shift 2 ;;
+		--repeat=*) test_repeat=${1#*=} && shift ;;
 		--set) need_value "$@" && test_set=$2 && shift 2 ;;
 		--set=*) test_set=${1#*=} && shift ;;
 		--kernel) need_value "$@" && test_kernels+=("$2") && shift 2 ;;
@@ -214,9 +239,11 @@ test_parse() {
 		*) test_arguments+=("$1") && shift ;;
 		esac
 	done
-	if [ ${#test_kernels[@]} -eq 0 ]; then read -ra test_kernels <<<"${KERNEL:-stock patched}"; fi
+	[ ${#test_kernels[@]} -gt 0 ] || mapfile -t test_kernels < <(kernels_wanted stock patched)
+	[[ $test_repeat =~ ^[1-9][0-9]{0,3}$ ]] || die "--repeat '$test_repeat' is not a number of times"
 	[[ $test_build_limit =~ ^[0-9]+$ ]] || die "--build-limit '$test_build_limit' is not a number of seconds"
-	[[ $test_set =~ ^[A-Za-z0-9._-]+$ ]] || die "--set '$test_set' is not a plain name"
+	[[ $test_set =~ ^[A-Za-z0-9_][A-Za-z0-9._-]*$ ]] || die "--set '$test_set' is not a plain name"
+	[ "$test_set" != check ] || die "--set check: qemu/vm check has its results there"
 }
 
 # Whether some topic of this run is for a CPU that only our emulator gives.
@@ -235,12 +262,12 @@ test_build_ahead() {
 	local what=("${test_kernels[@]}") why rc=0
 
 	[ "$test_build_limit" -gt 0 ] || return 0
-	if test_needs_emulator && [ "$(accelerator '')" != kvm ]; then what+=(qemu); fi
-	timeout -k 20 "$test_build_limit" "$top/qemu/vm" build "${what[@]}" 2> >(tee "$cache/log/build-ahead.log" >&2) >/dev/null || rc=$?
+	if test_needs_emulator && [ "$(KERNEL=${test_kernels[0]} accelerator '')" != kvm ]; then what+=(qemu); fi
+	STASIS_UNAVAILABLE=69 timeout -k 20 "$test_build_limit" "$top/qemu/vm" build "${what[@]}" 2> >(tee "$cache/log/build-ahead.log" >&2) >/dev/null || rc=$?
 	case $rc in
 	0) return 0 ;;
 	124 | 137) why="building ${what[*]} takes longer than $test_build_limit s here" ;;
-	"$status_unavailable") why=$(sed -n 's/^vm: error: //p' "$cache/log/build-ahead.log" | tail -n 1) ;;
+	69) why=$(sed -n 's/^vm: error: //p' "$cache/log/build-ahead.log" | tail -n 1) ;;
 	*) exit "$rc" ;;
 	esac
 	printf '1..0 # SKIP %s\n' "$why"
@@ -248,8 +275,6 @@ test_build_ahead() {
 }
 
 cmd_test() {
-	local kernel image label topic tree out columns=() programs
-
 	test_parse "$@"
 	if [ "${STASIS_VM:-}" = 1 ]; then
 		printf '1..0 # SKIP this is a guest already\n'
@@ -257,28 +282,44 @@ cmd_test() {
 	fi
 	test_select "${test_arguments[@]}"
 	need_program python3
+	[[ $tests_build != *[[:space:]]* ]] || die "the kernel's lib.mk takes no blanks in a name: $tests_build" "STASIS_RESULTS names another folder for results and tests"
 	mkdir -p "$cache/log"
 	test_build_ahead
+	with_lock "$results/.lock" test_run
+}
+
+# Two runs at once would mix their results, and the tests while they are built. All kernels are made before anything is run.
+test_run() {
+	local image label topic tree out programs i n rc=0 images=() columns=() dead=()
+
 	tree=$(test_header_tree "${test_kernels[@]}") || exit
 	logged "$cache/log/kselftest.log" "building the tests of: ${test_wanted[*]}" test_compile "$tree" "${test_wanted[@]}" || exit 125
 	if [ "$test_list" = 1 ]; then
 		for topic in "${test_wanted[@]}"; do test_chosen "$topic" | sed "s,^,$topic/,"; done
 		return
 	fi
-	rm -rf "${results:?}/$test_set" "$results/$test_set".{txt,xml}
-	for kernel in "${test_kernels[@]}"; do
-		image=$(kernel_image "$kernel") || exit
-		label=$(kernel_label "$kernel")
+	for i in "${!test_kernels[@]}"; do
+		images[i]=$(kernel_image "${test_kernels[i]}") || exit
+	done
+	results_new "$test_set"
+	for i in "${!test_kernels[@]}"; do
+		image=${images[i]}
+		label=$(kernel_label "${test_kernels[i]}")
 		if [[ " ${columns[*]} " == *" $label "* ]]; then label+=-$((${#columns[@]} + 1)); fi
 		columns+=("$label")
 		out=$results/$test_set/$label
 		mkdir -p "$out"
+		test_about "$image" >"$out/about"
 		for topic in "${test_wanted[@]}"; do
 			programs=$(test_chosen "$topic") || exit 125
-			mapfile -t programs <<<"$programs"
+			mapfile -t programs < <(for ((n = 0; n < test_repeat; n++)); do printf '%s\n' "$programs"; done)
 			say "$label: running $topic (${#programs[@]} programs)"
-			test_guest "$label" "$image" "$kernel" "$out" "$topic" "${programs[@]}" || exit 125
+			test_guest "$label" "$image" "${test_kernels[i]}" "$out" "$topic" "${programs[@]}" || exit 125
+			# The first line comes before any test.
+			[ -s "$out/$topic.ktap" ] || dead+=("$topic on $label")
 		done
 	done
-	python3 "$top/qemu/report.py" "${test_report[@]}" "$results/$test_set" "${columns[@]}"
+	python3 "$top/qemu/report.py" "${test_report[@]}" "${test_wanted[@]/#/--topic=}" "$results/$test_set" "${columns[@]}" || rc=$?
+	[ ${#dead[@]} -eq 0 ] || die "no guest came up for: ${dead[*]}" "its log is in $results/$test_set"
+	return "$rc"
 }
