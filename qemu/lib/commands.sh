@@ -5,7 +5,10 @@
 cmd_fetch() {
 	case ${1:-} in
 	'') with_lock source source_ensure || exit ;;
-	--update) with_lock source source_update || exit ;;
+	--update)
+		with_lock source source_update || exit
+		debian_update
+		;;
 	*) die "fetch: unknown option '$1'" "see: qemu/vm fetch --help" ;;
 	esac
 	printf '%s/linux\n' "$(source_dir)"

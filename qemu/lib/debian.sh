@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 # Kernels that were built elsewhere: Debian's own, and the modules that a distribution's kernel needs for a guest's root.
 #
-#   $cache/kernel/debian-SERIES/   bzImage, config, lib/modules/RELEASE/ of the newest linux-image package of the series
+#   $cache/kernel/debian-SERIES/   bzImage, config, lib/modules/RELEASE/ of the newest linux-image package of the series;
+#                                  version: which that was
 
 # What a guest needs before it has a root, where it is not built in.
 boot_modules=(virtio_pci virtio_console 9pnet_virtio 9p overlay)
@@ -34,21 +35,31 @@ debian_unpack() {
 		rm -rf "$out.new/boot" "$out.new/usr" "$out" && mv "$out.new" "$out"
 }
 
+# debian_fetch_locked OUT [update]
 debian_fetch_locked() {
 	local out=$1 root found name
 
-	[ ! -e "$out/bzImage" ] || return 0
+	[ ! -e "$out/bzImage" ] || [ "${2:-}" = update ] || return 0
 	need_program apt-get apt-cache dpkg-deb tar xz
 	root=$(apt_root deb "${apt_suites[@]}") ||
 		unavailable "no package lists of ${apt_suites[*]}" "is the mirror reachable? try: apt-get update"
 	found=$(debian_newest "$root")
+	[ "$found" != "$(cat "$out/version" 2>/dev/null)" ] || return 0
 	name=${found#* }
 	[ -n "$name" ] || die "no linux-image-amd64 of $kernel_series in ${apt_suites[*]}" "STASIS_KERNEL_SERIES names the series wanted"
 	rm -rf "$out.deb" && mkdir -p "$out.deb" || die "cannot write to $cache/kernel"
 	(cd "$out.deb" && logged "$cache/log/debian-download.log" "downloading Debian's kernel $name" \
 		apt_private "$root" apt-get download "$name=${found% *}") || unavailable "could not download $name ${found% *}"
 	debian_unpack "$out" "$out.deb"/*.deb || die "$name holds no kernel"
+	printf '%s\n' "$found" >"$out/version"
 	rm -rf "$out.deb"
+}
+
+# Takes a newer package than the one that is there, if one is.
+debian_update() {
+	local out=$cache/kernel/debian-$kernel_series
+
+	[ ! -e "$out" ] || with_lock kernel-debian debian_fetch_locked "$out" update >&2
 }
 
 # debian_kernel: fetches Debian's kernel if need be and prints the folder.

@@ -140,7 +140,7 @@ exit status: 0 if all is well, 1 if something is wrong with a patch, 125 if one 
 apply or something could not be built that is no patch's fault.
 END
 		;;
-	fetch) printf 'usage: qemu/vm fetch [--update]\n\nDownloads (once) and unpacks the kernel source, and prints its folder. --update takes\na newer version if there is one.\n' ;;
+	fetch) printf 'usage: qemu/vm fetch [--update]\n\nDownloads (once) and unpacks the kernel source, and prints its folder. --update takes\na newer version if there is one, also of the kernel debian if that was fetched.\n' ;;
 	source-file) printf 'usage: qemu/vm source-file PATH...\n       qemu/vm source-file --selftest-headers\n\nPrints where files of the kernel source lie, without unpacking all of it; with\n--selftest-headers, a folder with kselftest.h and kselftest_harness.h.\n' ;;
 	probe) printf 'usage: qemu/vm probe\n\nSays which emulator and accelerator guests are run with here.\n' ;;
 	clean) printf 'usage: qemu/vm clean [results|work|all]\n\nresults: what tests left, and the tests as they were built. work (default): also build\nfolders and logs; finished kernels, ccache and downloads stay. all: those too. Trees of\nqemu/vm tree always stay.\n' ;;
