@@ -3,10 +3,12 @@
 # What every part of the workshop uses: folders, messages, locks. Sourced by qemu/vm, which sets $top.
 
 kernel_series=${STASIS_KERNEL_SERIES:-6.12}
-cache=${STASIS_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/stasis}
+cache=${STASIS_CACHE:-${XDG_CACHE_HOME:-${HOME:-~}/.cache}/stasis}
 results=${STASIS_RESULTS:-$top/build/results}
 patch_dir=${STASIS_PATCHES:-$top/kernel-patches}/$kernel_series
 vm_verbose=${V:-0}
+# Commands are run in other folders than this.
+cache=$(realpath -ms "$cache") results=$(realpath -ms "$results") patch_dir=$(realpath -ms "$patch_dir")
 
 say() {
 	printf '%s\n' "vm: $*" >&2
@@ -24,6 +26,11 @@ die() {
 unavailable() {
 	(die "$@") || exit "${STASIS_UNAVAILABLE:-125}"
 }
+
+# The kernel's Makefile takes neither blanks nor colons in the name of its folder.
+case $cache in
+*[[:space:]:]*) die "kernels cannot be built in '$cache'" "STASIS_CACHE names another folder, without blanks or colons" ;;
+esac
 
 # need_room GIGABYTES WHAT: in the folder of the cache.
 need_room() {

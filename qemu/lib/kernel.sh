@@ -224,6 +224,7 @@ kernel_build_locked() {
 kernel_build() {
 	local name=$1 out patches
 
+	[ "$name" = stock ] || [ -e "$patch_dir/series" ] || die "there is no $name kernel: $patch_dir has no series" "qemu/vm build stock builds the one without patches"
 	with_lock source source_ensure >&2
 	# A subshell, because mapfile's process substitutions hide a failing die.
 	(kernel_patches "$name" >/dev/null) || exit
