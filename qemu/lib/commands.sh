@@ -3,6 +3,7 @@
 # The small commands: fetch, source-file, build, tree, refresh, clean. run, shell and test have files of their own.
 
 cmd_fetch() {
+	at_most 1 "$@"
 	case ${1:-} in
 	'') with_lock source source_ensure || exit ;;
 	--update)
@@ -52,6 +53,7 @@ cmd_build() {
 }
 
 cmd_tree() {
+	at_most 1 "$@"
 	case ${1:-} in
 	-*) die "tree: unknown option '$1'" "see: qemu/vm tree --help" ;;
 	esac
@@ -59,6 +61,7 @@ cmd_tree() {
 }
 
 cmd_refresh() {
+	at_most 1 "$@"
 	case ${1:-} in
 	-*) die "refresh: unknown option '$1'" "see: qemu/vm refresh --help" ;;
 	esac
@@ -90,6 +93,7 @@ clean_results() {
 cmd_clean() {
 	local what=${1:-work}
 
+	at_most 1 "$@"
 	case $what in
 	results | work | all) clean_lock && clean_results ;;
 	*) die "clean: '$what' is none of: results, work, all" "see: qemu/vm clean --help" ;;

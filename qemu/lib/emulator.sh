@@ -87,6 +87,7 @@ kvm_probe() (
 cmd_probe() {
 	local accel
 
+	at_most 0 "$@"
 	accel=$(accelerator '') || exit
 	printf 'accelerator: %s\n' "$accel"
 	printf 'emulator: %s\n' "$(command -v qemu-system-x86_64 || printf 'none of the system')"

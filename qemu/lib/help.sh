@@ -2,6 +2,21 @@
 # shellcheck shell=bash
 # What --help prints.
 
+# wants_help COMMAND ARGUMENT...: whether --help is among them. run and shell, whose arguments may be another program's, look
+# for it themselves.
+wants_help() {
+	local command=$1 arg
+
+	shift
+	for arg in "$@"; do
+		case $arg in
+		-h | --help) return 0 ;;
+		esac
+		[ "$command" != run ] && [ "$command" != shell ] || return 1
+	done
+	return 1
+}
+
 help_commands() {
 	printf '%s\n' run shell test tree refresh check build fetch source-file probe clean help
 }
@@ -39,6 +54,10 @@ environment:
   STASIS_ACCEL    kvm or tcg instead of what the probe finds, or icount: tcg with a clock that
                   goes on by a nanosecond with each instruction of the guest
   STASIS_RESULTS  where tests leave their results (default: build/results)
+  STASIS_TOPICS   the tests (default: selftests/kernel)
+  STASIS_PATCHES  the series, a folder for each base (default: kernel-patches)
+  STASIS_SMP      number of CPUs of a guest that is given none (default: 1)
+  STASIS_KEEP     if set, what a guest leaves in $TMPDIR/stasis-vm.* is kept: logs, streams
   V               1 shows the output of builds
 END
 }

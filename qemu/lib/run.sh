@@ -17,7 +17,8 @@ cmd_run() {
 			shift
 			break
 			;;
-		--kernel=* | --*) boot_option "$@" ;;
+		-h | --help) cmd_help run && exit ;;
+		--*) boot_option "$@" ;;
 		-*) boot_taken=0 ;;
 		*) break ;;
 		esac
@@ -56,6 +57,7 @@ cmd_shell() {
 			shift
 			break
 		fi
+		[[ $1 != -h && $1 != --help ]] || { cmd_help shell && exit; }
 		boot_option "$@"
 		[ "$boot_taken" -gt 0 ] || die "shell: unknown option '$1'" "see: qemu/vm shell --help"
 		shift "$boot_taken"
