@@ -4,7 +4,7 @@
 # the machine's own Debian keyring, and without a change to the machine's apt configuration.
 
 # Debian releases that carry what the workshop needs, newest first.
-apt_suites=(trixie bookworm-backports)
+apt_suites=(trixie trixie-backports bookworm-backports)
 apt_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # The machine's Debian mirror: the repository that most of its package indexes come from, apart from those that hold
