@@ -11,7 +11,7 @@ boot_modules=(virtio_pci virtio_console 9pnet_virtio 9p overlay)
 # Prints "VERSION PACKAGE" of the newest package of the series that linux-image-amd64 stands for in one of the suites.
 debian_newest() {
 	apt_private "$1" apt-cache show linux-image-amd64 |
-		awk '/^Version:/ { version = $2 } /^Depends:/ { print version, $2 }' | sed 's/,.*//' | {
+		awk '/^Version:/ { version = $2 } /^Depends:/ && match($0, /linux-image-[0-9][^ ,]*/) { print version, substr($0, RSTART, RLENGTH) }' | {
 		local best='' name='' v p
 
 		while read -r v p; do
@@ -22,22 +22,37 @@ debian_newest() {
 	}
 }
 
-debian_unpack() {
-	local out=$1 deb=$2 m patterns=()
+# debian_packages ROOT VERSION IMAGE: prints the package and those of the same release that it needs: that of 7.3 is empty, and
+# needs one with the kernel, one with its configuration and one with the modules.
+debian_packages() {
+	local release=${3#linux-image-}
 
+	printf '%s=%s\n' "$3" "$2"
+	apt_private "$1" apt-cache show "$3=$2" | sed -n '/^Depends:/s/[ ,]\+/\n/gp' |
+		awk -v end="-$release" -v version="$2" '/^linux-/ && substr($0, length($0) - length(end) + 1) == end { print $0 "=" version }'
+}
+
+# debian_unpack OUT DEB...
+debian_unpack() {
+	local out=$1 deb m patterns=('./boot/*' './usr/lib/modules/*/vmlinuz' './usr/lib/modules/*/config')
+
+	shift
 	for m in "${boot_modules[@]}" netfs fscache 9pnet; do patterns+=("*/modules/*/$m.ko*"); done
 	for m in virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev; do patterns+=("*/modules/*/$m.ko*"); done
 	rm -rf "$out.new" && mkdir -p "$out.new" || return
-	# Not every pattern has a match: some of them are built in.
-	dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$out.new" --wildcards './boot/*' "${patterns[@]}" 2>/dev/null || true
+	for deb in "$@"; do
+		# Not every pattern has a match: some modules are built in.
+		dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$out.new" --wildcards "${patterns[@]}" 2>/dev/null || true
+	done
 	[ ! -d "$out.new/usr/lib" ] || mv "$out.new/usr/lib" "$out.new/lib" || return
-	cp "$out.new"/boot/vmlinuz-* "$out.new/bzImage" && cp "$out.new"/boot/config-* "$out.new/config" &&
+	mv "$out.new"/boot/vmlinuz-* "$out.new"/lib/modules/*/vmlinuz "$out.new/bzImage" &&
+		mv "$out.new"/boot/config-* "$out.new"/lib/modules/*/config "$out.new/config" &&
 		rm -rf "$out.new/boot" "$out.new/usr" "$out" && mv "$out.new" "$out"
 }
 
 # debian_fetch_locked OUT [update]
 debian_fetch_locked() {
-	local out=$1 root found name
+	local out=$1 root found name packages
 
 	[ ! -e "$out/bzImage" ] || [ "${2:-}" = update ] || return 0
 	need_program apt-get apt-cache dpkg-deb tar xz
@@ -46,10 +61,11 @@ debian_fetch_locked() {
 	found=$(debian_newest "$root")
 	[ "$found" != "$(cat "$out/version" 2>/dev/null)" ] || return 0
 	name=${found#* }
-	[ -n "$name" ] || die "no linux-image-amd64 of $kernel_series in ${apt_suites[*]}" "STASIS_KERNEL_SERIES names the series wanted"
+	[ -n "$name" ] || die "no linux-image-amd64 of $kernel_series in ${apt_suites[*]}" "qemu/vm --base names another"
+	mapfile -t packages < <(debian_packages "$root" "${found% *}" "$name")
 	rm -rf "$out.deb" && mkdir -p "$out.deb" || die "cannot write to $cache/kernel"
 	(cd "$out.deb" && logged "$cache/log/debian-download.log" "downloading Debian's kernel $name" \
-		apt_private "$root" apt-get download "$name=${found% *}") || unavailable "could not download $name ${found% *}"
+		apt_private "$root" apt-get download "${packages[@]}") || unavailable "could not download $name ${found% *}"
 	debian_unpack "$out" "$out.deb"/*.deb || die "$name holds no kernel"
 	printf '%s\n' "$found" >"$out/version"
 	rm -rf "$out.deb"
