@@ -2,13 +2,15 @@
 # shellcheck shell=bash
 # What every part of the workshop uses: folders, messages, locks. Sourced by qemu/vm, which sets $top.
 
+# The base: which kernel all is about. qemu/vm --base sets the variable, so that what qemu/vm starts knows it as well.
 kernel_series=${STASIS_KERNEL_SERIES:-6.12}
 cache=${STASIS_CACHE:-${XDG_CACHE_HOME:-${HOME:-~}/.cache}/stasis}
 results=${STASIS_RESULTS:-$top/build/results}
-patch_dir=${STASIS_PATCHES:-$top/kernel-patches}/$kernel_series
+patch_root=${STASIS_PATCHES:-$top/kernel-patches}
 vm_verbose=${V:-0}
 # Commands are run in other folders than this.
-cache=$(realpath -ms "$cache") results=$(realpath -ms "$results") patch_dir=$(realpath -ms "$patch_dir")
+cache=$(realpath -ms "$cache") results=$(realpath -ms "$results") patch_root=$(realpath -ms "$patch_root")
+patch_dir=$patch_root/$kernel_series
 
 say() {
 	printf '%s\n' "vm: $*" >&2
@@ -49,6 +51,17 @@ need_program() {
 	done
 	[ ${#missing[@]} -eq 0 ] ||
 		die "missing programs: ${missing[*]}" "install the packages of .ci/packages: apt-get install \$(sed 's/#.*//' .ci/packages)"
+}
+
+# A base is a folder of kernel-patches/.
+need_base() {
+	local dir bases=()
+
+	for dir in "$patch_root"/*/; do
+		bases+=("$(basename "$dir")")
+		[ "${bases[-1]}" != "$kernel_series" ] || return 0
+	done
+	die "no base '$kernel_series'" "the bases are the folders of $patch_root: ${bases[*]:-none}"
 }
 
 need_value() {

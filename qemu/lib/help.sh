@@ -23,7 +23,7 @@ help_commands() {
 
 help_main() {
 	cat <<'END'
-usage: qemu/vm COMMAND [OPTION]... [ARGUMENT]...
+usage: qemu/vm [--base SERIES] COMMAND [OPTION]... [ARGUMENT]...
 
 Builds Linux kernels, boots them in QEMU over this machine's own userland, and
 runs commands and tests in them.
@@ -45,6 +45,9 @@ KERNEL is stock, patched (stock with kernel-patches/), debug (patched, with lock
 KASAN and other checks), debian (Debian's own kernel, downloaded), a bzImage, or a kernel
 tree, which is built in place.
 
+SERIES is the base, the Linux that all this is about: a folder of kernel-patches/
+(default: 6.12).
+
 environment:
   KERNEL          kernel or kernels for commands that are given none
   STASIS_SMP      CPUs of guests for which nothing else says how many (default: 1)
@@ -53,6 +56,7 @@ environment:
   STASIS_CACHE    downloads, builds (default: $XDG_CACHE_HOME/stasis or ~/.cache/stasis)
   STASIS_ACCEL    kvm or tcg instead of what the probe finds, or icount: tcg with a clock that
                   goes on by a nanosecond with each instruction of the guest
+  STASIS_KERNEL_SERIES   the base, as --base
   STASIS_RESULTS  where tests leave their results (default: build/results)
   STASIS_TOPICS   the tests (default: selftests/kernel)
   STASIS_PATCHES  the series, a folder for each base (default: kernel-patches)
@@ -133,7 +137,7 @@ END
 		;;
 	build) printf 'usage: qemu/vm build [KERNEL]... [qemu]\n\nBuilds kernels (default: stock and patched) and prints where they are. qemu: the\nemulator with CPUID faulting.\n' ;;
 	tree) printf 'usage: qemu/vm tree [DIR]\n\nMakes a git tree of the kernel source in DIR, a commit per patch of kernel-patches/,\non branch stasis after tag stock-base. Default: %s\n' "$(tree_default)" ;;
-	refresh) printf 'usage: qemu/vm refresh [DIR]\n\nWrites the commits after stock-base in DIR to kernel-patches/. A commit keeps the file\nname of its patch; new ones go to the folder of the commit before them. Default: %s\n' "$(tree_default)" ;;
+	refresh) printf 'usage: qemu/vm refresh [DIR]\n\nWrites the commits after stock-base in DIR to kernel-patches/. A commit keeps the file\nname of its patch; new ones go to the folder of the commit before them. A tree of another\nbase than the default takes --base here as well. Default: %s\n' "$(tree_default)" ;;
 	check)
 		cat <<'END'
 usage: qemu/vm check [--boot [--no-tests] [--again]] [PATCH|TOPIC]...

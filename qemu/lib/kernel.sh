@@ -25,14 +25,15 @@ kernel_make() {
 		KCONFIG_NOTIMESTAMP=1 make -s -C "$dir" ARCH=x86_64 LOCALVERSION="-$release" -j"${JOBS:-$(nproc)}" "$@"
 }
 
-# The fragments a kernel is configured from, in the order in which they are merged: each selftest names what it needs.
+# The fragments a kernel is configured from, in the order in which they are merged: each selftest names what it needs, and
+# each base what it has under another name or not at all.
 kernel_fragments() {
 	local purpose=(tool btf) f
 
 	case $1 in
 	debug | check) purpose=("$1") ;;
 	esac
-	purpose=("${purpose[@]/%/.config}")
+	purpose=("${purpose[@]/%/.config}" "$kernel_series.config")
 	for f in "$top"/qemu/config/base.config "$top"/selftests/kernel/*/config "${purpose[@]/#/$top/qemu/config/}"; do
 		[ ! -e "$f" ] || printf '%s\n' "$f"
 	done

@@ -41,7 +41,7 @@ source_download() {
 	root=$(apt_root deb "${apt_suites[@]}") ||
 		unavailable "no package lists of ${apt_suites[*]}" "is the mirror reachable? try: apt-get update"
 	version=$(source_newest "$root")
-	[ -n "$version" ] || die "no package $package in ${apt_suites[*]}" "STASIS_KERNEL_SERIES names the series wanted"
+	[ -n "$version" ] || die "no package $package in ${apt_suites[*]}" "qemu/vm --base names another"
 	dir=$cache/source/$version
 	if [ ! -e "$dir/linux.tar.xz" ]; then
 		rm -rf "$dir.new" && mkdir -p "$dir.new/deb" || die "cannot write to $cache/source"

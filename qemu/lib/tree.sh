@@ -52,7 +52,7 @@ tree_make() {
 	git -C "$dir" checkout -q -b stasis
 	git -C "$dir" tag stock-base
 	git -C "$dir" config notes.rewriteRef "$tree_notes"
-	git -C "$dir" config stasis.patches "$patch_dir"
+	git -C "$dir" config stasis.base "$kernel_series"
 	while read -r patch; do
 		say "applying ${patch#"$patch_dir"/}"
 		tree_git "$dir" am -q --committer-date-is-author-date "$patch" ||
@@ -119,11 +119,13 @@ tree_refresh_commits() {
 }
 
 tree_refresh() {
-	local dir=$1 commits scratch commit name before='' count=0 changed=0
+	local dir=$1 base commits scratch commit name before='' count=0 changed=0
 
 	[ -e "$dir/.git" ] || die "$dir is not a git tree" "make one: qemu/vm tree $dir"
 	git -C "$dir" rev-parse -q --verify 'stock-base^{commit}' >/dev/null ||
 		die "$dir has no tag stock-base" "it must have been made by: qemu/vm tree"
+	base=$(git -C "$dir" config stasis.base) || base=$kernel_series
+	[ "$base" = "$kernel_series" ] || die "$dir is a tree of $base, not of $kernel_series" "run: qemu/vm --base $base refresh $dir"
 	[ ! -e "$(git -C "$dir" rev-parse --absolute-git-dir)/rebase-apply" ] || die "$dir is in the middle of git am or rebase" "finish it first"
 	[ ! -e "$(git -C "$dir" rev-parse --absolute-git-dir)/rebase-merge" ] || die "$dir is in the middle of a rebase" "finish it first"
 	[ -z "$(git -C "$dir" status --porcelain --untracked-files=no)" ] || die "$dir has changes that are not committed" "commit or stash them"
