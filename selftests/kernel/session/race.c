@@ -5,6 +5,7 @@
 
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <termios.h>
 
 #include "../kselftest_harness.h"
 #include "race.h"
@@ -267,6 +268,17 @@ static long act_ignore_hup(long a, long b)
 	return signal(SIGHUP, SIG_IGN) == SIG_ERR ? -errno : 0;
 }
 
+/* Opens a terminal and returns the other end, -1 if that does not work. */
+static int arena_terminal(struct arena *a)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY);
+
+	if (master < 0 || grantpt(master) || unlockpt(master))
+		return -1;
+	a->tty = open(ptsname(master), O_RDWR | O_NOCTTY);
+	return a->tty < 0 ? -1 : master;
+}
+
 TEST_F(race, terminal_comes_and_goes)
 {
 	struct puppet *p[3];
@@ -275,11 +287,9 @@ TEST_F(race, terminal_comes_and_goes)
 
 	if (geteuid())
 		SKIP(return, "needs root in order to take terminals along");
-	master = posix_openpt(O_RDWR | O_NOCTTY);
-	if (master < 0 || grantpt(master) || unlockpt(master))
+	master = arena_terminal(self->arena);
+	if (master < 0)
 		SKIP(return, "no pseudo terminal to be had");
-	self->arena->tty = open(ptsname(master), O_RDWR | O_NOCTTY);
-	ASSERT_GE(self->arena->tty, 0);
 	for (i = 0; i < 3; i++) {
 		p[i] = spawn(&self->stage, NULL, 0);
 		ASSERT_NE(NULL, p[i]);
@@ -310,6 +320,145 @@ TEST_F(race, terminal_comes_and_goes)
 		ASSERT_TRUE(read_ids(p[i]->pid, &ids));
 		EXPECT_EQ(0, ids.tty);
 	}
+	close(master);
+	close(self->arena->tty);
+}
+
+/* --- job control in one thread, while another one changes between two sessions --- */
+
+static long act_ctty(long fd, long unused)
+{
+	(void)unused;
+	return ioctl(fd, TIOCSCTTY, 0) ? -errno : 0;
+}
+
+static long act_tcgetpgrp(long fd, long unused)
+{
+	pid_t pgrp = tcgetpgrp(fd);
+
+	(void)unused;
+	return pgrp < 0 ? -errno : pgrp;
+}
+
+static long act_tcsetpgrp(long fd, long pgrp)
+{
+	return tcsetpgrp(fd, pgrp) ? -errno : 0;
+}
+
+static long loop_with_thread(struct arena *a, void *(*fn)(void *))
+{
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, fn, a))
+		return -EAGAIN;
+	loop_alternate((long)a, 0);
+	pthread_join(thread, NULL);
+	return 0;
+}
+
+/*
+ * Wants the terminal of session 0 to have a group of session 1 in its foreground: whichever of the
+ * two sessions the process is in, either the group or the terminal is foreign.
+ */
+static void *thread_foreground(void *arg)
+{
+	struct arena *a = arg;
+
+	while (!stopped(a)) {
+		if (!tcsetpgrp(a->tty, a->sid[1]))
+			count(&a->torn);
+		else if (errno == EPERM)
+			count(&a->rounds);
+		else if (errno != ENOTTY)
+			note(a, 1, -errno, 0);
+	}
+	return NULL;
+}
+
+static long loop_foreground(long arena, long unused)
+{
+	(void)unused;
+	signal(SIGTTOU, SIG_IGN);
+	return loop_with_thread((struct arena *)arena, thread_foreground);
+}
+
+TEST_F(race, foreground_group_of_the_terminals_session)
+{
+	struct puppet *p = spawn(&self->stage, NULL, 0);
+	int master;
+
+	if (geteuid())
+		SKIP(return, "needs root in order to take terminals along");
+	ASSERT_NE(NULL, p);
+	master = arena_terminal(self->arena);
+	if (master < 0)
+		SKIP(return, "no pseudo terminal to be had");
+	ASSERT_EQ(0, call(self->leader[0], act_ctty, self->arena->tty, 0));
+	ASSERT_EQ(0, tell(p, loop_foreground, (long)self->arena, 0));
+	EXPECT_TRUE(wait_for(&self->arena->rounds, 1));
+	run_for(self->arena, RUN_MS);
+	EXPECT_EQ(0, reply(p));
+	EXPECT_SOUND(self->arena);
+	EXPECT_EQ(self->arena->sid[0], call(self->leader[0], act_tcgetpgrp, self->arena->tty, 0));
+	close(master);
+	close(self->arena->tty);
+}
+
+static void do_nothing(int sig)
+{
+	(void)sig;
+}
+
+/* Changes the terminal of session 0: as a member of the foreground, or as a stranger to it. */
+static void *thread_flush(void *arg)
+{
+	struct arena *a = arg;
+
+	while (!stopped(a)) {
+		if (tcflush(a->tty, TCIFLUSH))
+			note(a, 1, -errno, 0);
+		else
+			count(&a->rounds);
+	}
+	return NULL;
+}
+
+static long loop_flush(long arena, long unused)
+{
+	(void)unused;
+	/* Neither ignored nor stopped by it. */
+	signal(SIGTTOU, do_nothing);
+	return loop_with_thread((struct arena *)arena, thread_flush);
+}
+
+/* Both groups are those of a leader's child, since SIGTTOU is not sent to orphaned ones. */
+TEST_F(race, terminal_stops_nobody_in_other_session)
+{
+	struct puppet *p = spawn(&self->stage, NULL, 0), *other;
+	int master;
+
+	if (geteuid())
+		SKIP(return, "needs root in order to take terminals along");
+	ASSERT_NE(NULL, p);
+	other = spawn(&self->stage, self->leader[1], 0);
+	ASSERT_NE(NULL, other);
+	ASSERT_EQ(0, call(other, act_setpgid, 0, 0));
+	master = arena_terminal(self->arena);
+	if (master < 0)
+		SKIP(return, "no pseudo terminal to be had");
+	ASSERT_EQ(0, call(self->leader[0], act_ctty, self->arena->tty, 0));
+	ASSERT_EQ(0, call(self->leader[0], act_tcsetpgrp, self->arena->tty, self->grouped->pid));
+	self->arena->pidfd[0] = self->grouped->pidfd;
+	self->arena->pidfd[1] = other->pidfd;
+	ASSERT_EQ(0, tell(p, loop_flush, (long)self->arena, 0));
+	EXPECT_TRUE(wait_for(&self->arena->rounds, 1));
+	EXPECT_TRUE(wait_for(&self->arena->entered, 1));
+	run_for(self->arena, RUN_MS);
+	EXPECT_EQ(0, reply(p));
+	EXPECT_SOUND(self->arena);
+	/* Who has stopped does not answer. */
+	ASSERT_EQ(self->arena->sid[1], call(other, act_getsid, 0, 0));
+	ASSERT_EQ(self->arena->sid[0], call(self->grouped, act_getsid, 0, 0));
 	close(master);
 	close(self->arena->tty);
 }

@@ -23,7 +23,7 @@ struct arena {
 	long rounds;   /* of whatever the calls race with */
 	long failed;   /* calls with an errno that is no legal outcome, */
 	long error;    /* the last of them, */
-	long torn;     /* and processes with a group of another session */
+	long torn;     /* and processes or terminals with a group of another session */
 };
 
 /* Two puppets become leaders of a session each, whom pidfd[] stands for. NULL: failed. */
