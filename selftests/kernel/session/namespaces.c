@@ -261,6 +261,36 @@ TEST_F(ns, unprivileged_user)
 }
 
 /*
+ * The owner of a user namespace has the capability from outside as well. So an unprivileged user
+ * who has a process in another session enters that, by an init that the process makes there.
+ */
+TEST_F(ns, owner_outside_has_the_capability)
+{
+	struct puppet *maker = spawn(&self->stage, NULL, 0), *caller, *init;
+	pid_t before;
+
+	ASSERT_NE(NULL, maker);
+	ASSERT_EQ(0, call(maker, act_setsid, 0, 0));
+	caller = spawn(&self->stage, self->outside, 0);
+	ASSERT_NE(NULL, caller);
+	if (!geteuid()) {
+		ASSERT_EQ(0, call(maker, act_become, NOBODY, 0));
+		ASSERT_EQ(0, call(caller, act_become, NOBODY, 0));
+	}
+	init = spawn(&self->stage, maker, CLONE_NEWUSER | CLONE_NEWPID);
+	if (!init)
+		SKIP(return, "unprivileged users cannot create user namespaces");
+	before = session_of(caller);
+	ASSERT_NE(before, maker->pid);
+	/* In the pid namespace of the test, over which the caller has no capability. */
+	EXPECT_EQ(-EPERM, call(caller, act_attach, maker->pidfd, 0));
+	EXPECT_EQ(before, session_of(caller));
+	EXPECT_EQ(0, call(caller, act_attach, init->pidfd, 0));
+	EXPECT_EQ(maker->pid, session_of(caller));
+	EXPECT_EQ(maker->pid, group_of(caller));
+}
+
+/*
  * A caller with the capability over the target's namespace, but whom the target's user does not
  * let trace it.
  */
