@@ -55,6 +55,13 @@ static char settled_state(const struct puppet *p)
 	return read_ids(p->pid, &ids) ? ids.state : 'X';
 }
 
+static long act_ignore_hup(long a, long b)
+{
+	(void)a;
+	(void)b;
+	return signal(SIGHUP, SIG_IGN) == SIG_ERR ? -errno : 0;
+}
+
 /* How a child of the puppet that asks has died: by which signal, negative if otherwise. */
 static long act_died_of(long pidfd, long unused)
 {
@@ -100,6 +107,41 @@ TEST_F(orphan, own_old_group)
 	EXPECT_EQ(SIGHUP, call(caller, act_died_of, job->pidfd, 0));
 }
 
+/*
+ * A move within the session orphans, too. The caller was the last member of its group with a parent
+ * in another one of the session: that of the job has died, and the test is in another session.
+ */
+TEST_F(orphan, own_old_group_within_session)
+{
+	struct puppet *parent = spawn(&self->stage, self->shell, 0), *job, *mate, *caller;
+	struct ids ids = {0};
+
+	ASSERT_NE(NULL, parent);
+	ASSERT_EQ(0, call(parent, act_setpgid, 0, 0));
+	job = spawn(&self->stage, parent, 0);
+	ASSERT_NE(NULL, job);
+	mate = spawn(&self->stage, parent, 0);
+	ASSERT_NE(NULL, mate);
+	ASSERT_EQ(0, call(mate, act_ignore_hup, 0, 0));
+	caller = spawn(&self->stage, self->shell, 0);
+	ASSERT_NE(NULL, caller);
+	ASSERT_EQ(0, call(caller, act_setpgid, 0, parent->pid));
+	sys_pidfd_send_signal(parent->pidfd, SIGKILL);
+	ASSERT_EQ(0, call(self->shell, act_reap, parent->pidfd, 0));
+	ASSERT_TRUE(read_ids(job->pid, &ids));
+	ASSERT_EQ(getpid(), ids.ppid);
+	ASSERT_TRUE(stop(job));
+	ASSERT_TRUE(stop(mate));
+	EXPECT_EQ('T', settled_state(job));
+	ASSERT_EQ(0, call(caller, act_attach, self->shell->pidfd, 0));
+	EXPECT_EQ(self->shell->pid, call(caller, act_getpgid, 0, 0));
+	EXPECT_EQ(self->shell->pid, call(caller, act_getsid, 0, 0));
+	EXPECT_TRUE(has_died(job));
+	EXPECT_EQ(SIGHUP, act_died_of(job->pidfd, 0));
+	/* Only who has been continued answers. */
+	EXPECT_EQ(parent->pid, call(mate, act_getpgid, 0, 0));
+}
+
 /* All members of the orphaned group are signalled, not only the stopped one. */
 TEST_F(orphan, running_members_too)
 {
@@ -115,13 +157,6 @@ TEST_F(orphan, running_members_too)
 	ASSERT_EQ(0, call(caller, act_attach, self->other->pidfd, 0));
 	EXPECT_TRUE(has_died(job));
 	EXPECT_TRUE(has_died(mate));
-}
-
-static long act_ignore_hup(long a, long b)
-{
-	(void)a;
-	(void)b;
-	return signal(SIGHUP, SIG_IGN) == SIG_ERR ? -errno : 0;
 }
 
 /* SIGCONT comes as well: who survives the one is woken up by the other. */

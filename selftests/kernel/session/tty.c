@@ -293,6 +293,30 @@ TEST_F(tty, terminal_is_exchanged)
 	EXPECT_EQ(self->term.nr, tty_of(self->member));
 }
 
+/* The caller loses its own even where the session has another but the target has none to give. */
+TEST_F(tty, terminal_is_exchanged_for_none)
+{
+	struct puppet *other = spawn(&self->stage, NULL, 0), *bare;
+	struct terminal second;
+
+	ASSERT_NE(NULL, other);
+	ASSERT_TRUE(terminal_open(&second));
+	ASSERT_EQ(0, call(other, act_setsid, 0, 0));
+	ASSERT_EQ(0, call(other, act_ctty, second.slave, 0));
+	bare = spawn(&self->stage, other, 0);
+	ASSERT_NE(NULL, bare);
+	ASSERT_EQ(0, call(bare, act_notty, second.slave, 0));
+	ASSERT_EQ(0, tty_of(bare));
+	ASSERT_EQ(self->term.nr, tty_of(self->member));
+	EXPECT_EQ(0, call(self->member, act_attach, bare->pidfd, 0));
+	EXPECT_EQ(other->pid, session_of(self->member));
+	EXPECT_EQ(0, tty_of(self->member));
+	EXPECT_EQ(-ENXIO, call(self->member, act_dev_tty, 0, 0));
+	/* Both sessions keep theirs. */
+	EXPECT_EQ(second.nr, tty_of(other));
+	EXPECT_EQ(self->term.nr, tty_of(self->leader));
+}
+
 /* From group to group within the session, the terminal stays and takes no capability. */
 TEST_F(tty, move_within_session_leaves_terminal_alone)
 {
