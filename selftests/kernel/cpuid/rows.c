@@ -149,6 +149,34 @@ TEST_F(rows, argument)
 #undef TRY
 }
 
+/*
+ * A CPU answers a leaf that it lacks with the data of another one, which is not to be taken for a
+ * layout. CPUs that fault CPUID have leaf 0xd, but emulated ones may lack it.
+ */
+TEST_F(rows, layout_leaves_that_the_cpu_lacks)
+{
+	const uint32_t leaves[] = {XSTATE_LEAF, 0x1d, 0x1e};
+	int lacks = 0;
+
+	for (int i = 0; i < 3; i++) {
+		uint32_t leaf = leaves[i];
+		struct regs noise = cpuid(leaf, 0);
+
+		if (leaf <= cpuid(0, 0).eax)
+			continue;
+		lacks++;
+		EXPECT_EQ(0, set_row(ROW(leaf, 0, 0, 0, 0, 0))) TH_LOG("leaf %#x", leaf);
+		EXPECT_EQ(0, set_row(ROW(leaf, 1, 0, 0, 0, 0))) TH_LOG("leaf %#x", leaf);
+		EXPECT_EQ(0, set_row(ANY_ROW(leaf, 0, 0, 0, 0))) TH_LOG("leaf %#x", leaf);
+		EXPECT_EQ(-EINVAL, set_row(ROW(leaf, 0, 7, 832, 832, 0))) TH_LOG("leaf %#x", leaf);
+		if (regs_equal(noise, (struct regs){}))
+			continue;
+		EXPECT_EQ(-EINVAL, set_regs(leaf, 0, noise)) TH_LOG("leaf %#x", leaf);
+	}
+	if (!lacks)
+		SKIP(return, "the CPU has all of them");
+}
+
 /* What is no layout is believed: a bit may be harmless, or be answered for by other means. */
 TEST_F(rows, features_are_believed)
 {

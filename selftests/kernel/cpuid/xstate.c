@@ -84,7 +84,7 @@ TEST_F(xstate, as_it_is)
 
 TEST_F(xstate, components_can_not_be_invented)
 {
-	for (int bit = 0; bit < 63; bit++) {
+	for (int bit = 0; bit < 64; bit++) {
 		struct regs r = self->main;
 
 		if (bit < 32 ? r.eax & (1u << bit) : r.edx & (1u << (bit - 32)))
@@ -110,6 +110,8 @@ TEST_F(xstate, sizes_can_not_be_invented)
 	r = self->ext, r.eax |= 1u << 31;
 	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 1, r));
 	r = self->ext, r.ecx |= 1u << 31;
+	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 1, r));
+	r = self->ext, r.edx |= 1u << 31;
 	EXPECT_EQ(-EINVAL, set_regs(XSTATE_LEAF, 1, r));
 }
 
@@ -217,7 +219,7 @@ TEST_F(xstate, without_osxsave_no_room_is_needed)
 				     .leaf1 = &xsave, .nr_leaf1 = 1));
 }
 
-/* XSAVEC does not write what is in its initial state, as hidden components are. */
+/* XSAVEC does not write what the CPU knows to be in its initial state, as hidden components are. */
 TEST_F(xstate, with_xsavec_room_for_what_is_shown_is_enough)
 {
 	uint32_t features = self->ext.eax, small = self->small;
@@ -241,17 +243,30 @@ TEST_F(xstate, with_xsavec_room_for_what_is_shown_is_enough)
 				    (struct regs){features, 0, self->ext.ecx, self->ext.edx}));
 }
 
+static void layout_or_nothing(struct __test_metadata *_metadata, uint32_t leaf, uint32_t subleaf)
+{
+	struct regs r = cpuid(leaf, subleaf);
+
+	if (cpuid(0, 0).eax < leaf)
+		r = (struct regs){};
+	EXPECT_EQ(0, set_regs(leaf, subleaf, r));
+	EXPECT_EQ(0, set_regs(leaf, subleaf, (struct regs){}));
+	EXPECT_EQ(0, set_row(ANY_ROW(leaf, 0, 0, 0, 0)));
+	r.ebx += 64;
+	EXPECT_EQ(-EINVAL, set_regs(leaf, subleaf, r));
+	r.ebx -= 64, r.eax += 64;
+	EXPECT_EQ(-EINVAL, set_regs(leaf, subleaf, r));
+	EXPECT_EQ(-EINVAL, set_row(ANY_ROW(leaf, 1, 0, 0, 0)));
+}
+
 TEST_F(xstate, tiles)
 {
-	struct regs tile = cpuid(0x1d, 1);
+	layout_or_nothing(_metadata, 0x1d, 1);
+}
 
-	if (cpuid(0, 0).eax < 0x1d)
-		tile = (struct regs){};
-	EXPECT_EQ(0, set_regs(0x1d, 1, tile));
-	EXPECT_EQ(0, set_regs(0x1d, 1, (struct regs){}));
-	tile.eax += 64;
-	EXPECT_EQ(-EINVAL, set_regs(0x1d, 1, tile));
-	EXPECT_EQ(-EINVAL, set_row(ANY_ROW(0x1d, 1, 0, 0, 0)));
+TEST_F(xstate, multiplication_of_tiles)
+{
+	layout_or_nothing(_metadata, 0x1e, 0);
 }
 
 TEST_HARNESS_MAIN
