@@ -33,6 +33,9 @@
 
 #define XSTATE_LEAF 0xdu
 
+/* What nobody has: a user without names or privileges */
+#define NOBODY 65534
+
 struct regs {
 	uint32_t eax, ebx, ecx, edx;
 };
@@ -146,6 +149,15 @@ HELPER int drop_capabilities(uint64_t keep)
 	data[0].effective = data[0].permitted = (uint32_t)keep;
 	data[1].effective = data[1].permitted = (uint32_t)(keep >> 32);
 	return syscall(SYS_capset, &header, data) ? -errno : 0;
+}
+
+HELPER int run_on(int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	return sched_setaffinity(0, sizeof(cpus), &cpus);
 }
 
 #define CAP(x) (1ULL << (x))

@@ -3,10 +3,12 @@
 #define _GNU_SOURCE
 #include "cpuid_test.h"
 
+#include <linux/membarrier.h>
 #include <linux/sched.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <spawn.h>
+#include <sys/resource.h>
 
 #include "../kselftest_harness.h"
 
@@ -254,15 +256,6 @@ TEST_F(inherit, a_childs_new_table_is_not_the_parents)
 	EXPECT_EQ(1, magic());
 }
 
-static int run_on(int cpu)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(cpu, &cpus);
-	return sched_setaffinity(0, sizeof(cpus), &cpus);
-}
-
 /* The first CPUs that this process may run on: how many of them there are */
 static int some_cpus(int *cpu, int most)
 {
@@ -378,6 +371,42 @@ TEST_F(inherit, fork_that_fails_late)
 	EXPECT_EQ(0, in_child(child_sees, &want));
 	ASSERT_EQ(0, set_table(NULL, 0));
 	EXPECT_EQ(0, get_table(NULL, 0));
+}
+
+#define EARLY_FORKS 50
+
+/* The limit of processes is looked at when the new task is no more than a copy of this one. */
+static int fork_over_the_limit(void *data)
+{
+	uint32_t want = *(uint32_t *)data;
+	struct rlimit none = {};
+
+	if (set_magic(want))
+		return 90;
+	if (setresuid(NOBODY, NOBODY, NOBODY) || setrlimit(RLIMIT_NPROC, &none))
+		return 91;
+	for (int i = 0; i < EARLY_FORKS; i++) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(0);
+		if (pid > 0 || errno != EAGAIN)
+			return 92;
+		/* The copy is freed after a grace period. */
+		if (i % 10 == 9)
+			syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+	}
+	return !regs_equal((struct regs){want, ~want, 1, 2}, cpuid(MAGIC_LEAF, 77));
+}
+
+/* What failed had no copy yet, and gave none back. */
+TEST_F(inherit, fork_that_fails_early)
+{
+	uint32_t want = 0x5151;
+
+	if (geteuid())
+		SKIP(return, "needs root, to become a user with a limit of processes");
+	EXPECT_EQ(0, in_child(fork_over_the_limit, &want));
 }
 
 TEST_HARNESS_MAIN

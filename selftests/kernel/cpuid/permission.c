@@ -8,9 +8,6 @@
 
 #include "../kselftest_harness.h"
 
-/* What nobody has: a user without names or privileges */
-#define NOBODY 65534
-
 struct caller {
 	uint64_t keep;
 	bool no_new_privs, user_ns, has_table, other_user;
