@@ -7,13 +7,16 @@
 #include "cpuid_test.h"
 
 #include <asm/ldt.h>
+#include <ucontext.h>
 
 #include "../kselftest_harness.h"
 
-#define USER32_CS     0x23
-#define COMPAT_PRCTL  384 /* arch_prctl of 32-bit programs */
-#define PAGE	      4096
-#define SEGMENT_INDEX 1
+#define USER32_CS 0x23
+#define PAGE	  4096
+
+/* Entries of the LDT: one, and one whose selector has the highest bit set */
+#define SEGMENT	     1
+#define HIGH_SEGMENT 4096
 
 /*
  * ask_from(leaf, stack, target) jumps to the code at target, a far pointer, on a stack that can be
@@ -109,49 +112,92 @@ TEST_F(code32, segment_of_32_bits)
 	EXPECT_EQ(0x3232, magic());
 }
 
+#define SELECTOR(entry) ((entry) << 3 | 7)
+#define NEEDS_LDT	"modify_ldt() does not work (errno %d)"
+
 /* With a base as well, so that the instruction is not where the instruction pointer points to */
-static void segment_with_base(struct __test_metadata *_metadata, struct low *low, bool wide,
-			      const char *code, uint32_t answer)
+static void segment_with_base(struct __test_metadata *_metadata, struct low *low,
+			      unsigned int entry, bool wide, const char *code, uint32_t answer)
 {
 	struct user_desc segment = {
-		.entry_number = SEGMENT_INDEX,
+		.entry_number = entry,
 		.base_addr = (uintptr_t)low->code,
 		.limit = PAGE - 1,
 		.seg_32bit = wide,
 		.contents = MODIFY_LDT_CONTENTS_CODE,
 	};
-	uint16_t selector = SEGMENT_INDEX << 3 | 7;
 
 	if (syscall(SYS_modify_ldt, 1, &segment, sizeof(segment)))
-		SKIP(return, "modify_ldt() does not work (errno %d)", errno);
+		SKIP(return, NEEDS_LDT, errno);
 	ASSERT_EQ(0, set_magic(answer));
-	EXPECT_EQ(answer, ask_in(low, code - ask_from, selector));
+	EXPECT_EQ(answer, ask_in(low, code - ask_from, SELECTOR(entry)));
 }
 
 TEST_F(code32, segment_of_32_bits_with_a_base)
 {
-	segment_with_base(_metadata, self->low, true, in_32_bits, 0x3132);
+	segment_with_base(_metadata, self->low, SEGMENT, true, in_32_bits, 0x3132);
 }
 
 TEST_F(code32, segment_of_16_bits)
 {
-	segment_with_base(_metadata, self->low, false, in_16_bits, 0x1616);
+	segment_with_base(_metadata, self->low, SEGMENT, false, in_16_bits, 0x1616);
 }
 
-static int compat_arch_prctl(int option, const void *arg)
+TEST_F(code32, segment_in_the_upper_half_of_the_ldt)
 {
-	int64_t ret = COMPAT_PRCTL;
-
-	asm volatile("int $0x80"
-		     : "+a"(ret)
-		     : "b"((uint64_t)option), "c"((uintptr_t)arg)
-		     : "memory", "cc", "r8", "r9", "r10", "r11");
-	return (int)ret;
+	segment_with_base(_metadata, self->low, HIGH_SEGMENT, true, in_32_bits, 0x4096);
 }
 
-static int compat_probe(void *data)
+/* A base from which the code is reached by going round at 4 GiB */
+#define WRAPPING_BASE 0xffff0000u
+
+static uint32_t wrapping_offset(const struct low *low)
 {
-	return compat_arch_prctl(ARCH_GET_CPUID_OVERRIDE, data) ? 1 : 0;
+	return (uintptr_t)low->code + (in_32_bits - ask_from) - WRAPPING_BASE;
+}
+
+static struct low *faulting;
+
+/* A #GP of the instruction, and not a page fault for want of it */
+static void on_segv(int sig, siginfo_t *info, void *context)
+{
+	const greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+
+	(void)sig;
+	_exit(info->si_code != SI_KERNEL || (uint32_t)regs[REG_RIP] != wrapping_offset(faulting));
+}
+
+static int fault_in_wrapping_segment(void *data)
+{
+	struct sigaction action = {.sa_sigaction = on_segv, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+	static char stack[1 << 16];
+	stack_t other = {.ss_sp = stack, .ss_size = sizeof(stack)};
+
+	faulting = data;
+	if (sigaltstack(&other, NULL) || sigaction(SIGSEGV, &action, NULL) ||
+	    arch_prctl(ARCH_SET_CPUID, 0))
+		return 90;
+	ask_in(faulting, wrapping_offset(faulting), SELECTOR(SEGMENT));
+	return 91;
+}
+
+TEST_F(code32, segment_that_wraps)
+{
+	struct user_desc segment = {
+		.entry_number = SEGMENT,
+		.base_addr = WRAPPING_BASE,
+		.limit = 0xfffff,
+		.limit_in_pages = 1,
+		.seg_32bit = 1,
+		.contents = MODIFY_LDT_CONTENTS_CODE,
+	};
+
+	if (syscall(SYS_modify_ldt, 1, &segment, sizeof(segment)))
+		SKIP(return, NEEDS_LDT, errno);
+	if (in_child(fault_in_wrapping_segment, self->low))
+		SKIP(return, "the CPU, an emulated one, does not wrap addresses at 4 GiB");
+	ASSERT_EQ(0, set_magic(0x4141));
+	EXPECT_EQ(0x4141, ask_in(self->low, wrapping_offset(self->low), SELECTOR(SEGMENT)));
 }
 
 /* The structures are the same for both, so that a table is set and read by either. */
@@ -161,9 +207,8 @@ TEST_F(code32, compat_calls)
 	struct arch_cpuid_row row = {};
 
 	low->arg = (struct arch_cpuid_override){.size = sizeof(low->arg)};
-	/* A kernel without the calls of 32 bits answers with SIGSEGV. */
-	if (in_child(compat_probe, &low->arg) >= 128)
-		SKIP(return, "the kernel has no system calls of 32 bits");
+	if (!has_compat_calls())
+		SKIP(return, NO_COMPAT_CALLS);
 	EXPECT_EQ(0, compat_arch_prctl(ARCH_GET_CPUID_OVERRIDE, &low->arg));
 	EXPECT_EQ(0, low->arg.nr_rows);
 

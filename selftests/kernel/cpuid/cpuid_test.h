@@ -36,6 +36,9 @@
 /* What nobody has: a user without names or privileges */
 #define NOBODY 65534
 
+/* arch_prctl of 32-bit programs */
+#define COMPAT_PRCTL 384
+
 struct regs {
 	uint32_t eax, ebx, ecx, edx;
 };
@@ -112,16 +115,61 @@ HELPER uint32_t magic(void)
 	return cpuid(MAGIC_LEAF, 77).eax;
 }
 
+#define UNKNOWN_CALL "the kernel has no ARCH_GET_CPUID_OVERRIDE (EINVAL)"
+
+/* Whether the kernel knows the CPU as one that can fault CPUID */
+HELPER bool cpu_can_fault(void)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	bool found = false;
+	char *line = NULL;
+	size_t size = 0;
+
+	while (f && !found && getline(&line, &size, f) > 0) {
+		char *rest, *word = strtok_r(line, " \t\n", &rest);
+
+		if (!word || strcmp(word, "flags"))
+			continue;
+		while (!found && (word = strtok_r(NULL, " \t\n", &rest)))
+			found = !strcmp(word, "cpuid_fault");
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	return found;
+}
+
 /* Why there's nothing to test here, or NULL */
 HELPER const char *unsupported(void)
 {
 	switch (get_table(NULL, 0)) {
 	case -EINVAL:
-		return "the kernel has no ARCH_GET_CPUID_OVERRIDE (EINVAL)";
+		return UNKNOWN_CALL;
 	case -ENODEV:
-		return "the CPU can't fault CPUID (ENODEV)";
+		/* If it can, the tests are to fail. */
+		if (!cpu_can_fault())
+			return "the CPU can't fault CPUID (ENODEV)";
 	}
 	return NULL;
+}
+
+/* As a 32-bit program would; @arg is where 32 bits reach. */
+HELPER int compat_arch_prctl(int option, const void *arg)
+{
+	int64_t ret = COMPAT_PRCTL;
+
+	asm volatile("int $0x80"
+		     : "+a"(ret)
+		     : "b"((uint64_t)option), "c"((uintptr_t)arg)
+		     : "memory", "cc", "r8", "r9", "r10", "r11");
+	return (int)ret;
+}
+
+HELPER int compat_probe(void *data)
+{
+	(void)data;
+	compat_arch_prctl(ARCH_GET_CPUID_OVERRIDE, NULL);
+	return 0;
 }
 
 HELPER int capabilities(uint64_t *effective)
@@ -185,6 +233,14 @@ HELPER int in_child(int (*fn)(void *), void *arg)
 	if (waitpid(pid, &status, 0) != pid)
 		return -1;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+#define NO_COMPAT_CALLS "the kernel has no system calls of 32 bits"
+
+/* A kernel without them answers with SIGSEGV. */
+HELPER bool has_compat_calls(void)
+{
+	return !in_child(compat_probe, NULL);
 }
 
 /* The path of a program beside this one */
