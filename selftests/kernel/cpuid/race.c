@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Tables are replaced, inherited and dropped while others ask, fork, execute, exit and are traced.
- * What must not happen: an answer of a table that the task never had, a leak, a splat.
+ * What must not happen: an answer of a table that the task never had, a splat.
  */
 #define _GNU_SOURCE
 #include "cpuid_test.h"
