@@ -169,33 +169,41 @@ TEST_F(category, moved_after_the_fork_is_cow)
 	EXPECT_COW(self->child.pagemap, p, N, 0);
 }
 
-TEST_F(category, ksm_is_not_cow)
+/* Have KSM make one page of N. Returns NULL, or why it didn't. */
+static const char *merge_pages(struct changes *changes, int pagemap, char *p)
 {
-	char *p = map_anon(N * PAGE);
 	bool merged = false;
 
 	for (int i = 0; i < N; i++)
 		memset(p + i * PAGE, 'k', PAGE);
-	if (!page_frame(self->pagemap, p))
-		SKIP(return, SKIP_NO_FRAMES);
-	change_setting(&self->changes, KSM "sleep_millisecs", 1);
-	change_setting(&self->changes, KSM "pages_to_scan", 5000);
-	if (change_setting(&self->changes, KSM "run", 1))
-		SKIP(return, "can't start KSM (root, CONFIG_KSM)");
-	ASSERT_EQ(0, madvise(p, N * PAGE, MADV_MERGEABLE));
+	if (!page_frame(pagemap, p))
+		return SKIP_NO_FRAMES;
+	change_setting(changes, KSM "sleep_millisecs", 1);
+	change_setting(changes, KSM "pages_to_scan", 5000);
+	if (change_setting(changes, KSM "run", 1))
+		return "can't start KSM (root, CONFIG_KSM)";
+	if (madvise(p, N * PAGE, MADV_MERGEABLE))
+		return "madvise(MADV_MERGEABLE) failed";
 	/* Merged pages have one frame. */
 	for (int tries = 0; tries < 600 && !merged; tries++) {
-		uint64_t frame = page_frame(self->pagemap, p);
+		uint64_t frame = page_frame(pagemap, p);
 
 		merged = frame != 0;
 		for (int i = 1; i < N; i++)
-			merged &= page_frame(self->pagemap, p + i * PAGE) == frame;
+			merged &= page_frame(pagemap, p + i * PAGE) == frame;
 		usleep(20000);
 	}
-	change_setting(&self->changes, KSM "run", 0);
-	if (!merged)
-		SKIP(return, "KSM didn't merge within 12 s");
+	change_setting(changes, KSM "run", 0);
+	return merged ? NULL : "KSM didn't merge within 12 s";
+}
 
+TEST_F(category, ksm_is_not_cow)
+{
+	char *p = map_anon(N * PAGE);
+	const char *why = merge_pages(&self->changes, self->pagemap, p);
+
+	if (why)
+		SKIP(return, "%s", why);
 	EXPECT_COW(self->pagemap, p, N, 0);
 	ASSERT_EQ(0, sharer_start(&self->child));
 	EXPECT_COW(self->pagemap, p, N, 0);
@@ -205,6 +213,26 @@ TEST_F(category, ksm_is_not_cow)
 		EXPECT_EQ(-1, syscall(SYS_kcmp, getpid(), self->child.pid, KCMP_TYPE_COW, p, p));
 		EXPECT_EQ(ENOENT, errno);
 	}
+}
+
+/* In swap nothing is left of KSM: the page is one of those that can't be told to be exclusive. */
+TEST_F(category, ksm_in_swap_is_cow)
+{
+	char *p = map_anon(N * PAGE);
+	const char *why = swap_start(&self->changes);
+
+	if (!why)
+		why = merge_pages(&self->changes, self->pagemap, p);
+	if (why)
+		SKIP(return, "%s", why);
+	EXPECT_COW(self->pagemap, p, 1, 0);
+	/* madvise() writes out what has one user only. */
+	ASSERT_EQ(0, madvise(p + PAGE, (N - 1) * PAGE, MADV_DONTNEED));
+	if (!swap_out(self->pagemap, p, PAGE, self->scan))
+		SKIP(return, "the page didn't go to swap");
+	EXPECT_COW(self->pagemap, p, 1, 1);
+	if (!no_kcmp_cow())
+		EXPECT_EQ(0, syscall(SYS_kcmp, getpid(), getpid(), KCMP_TYPE_COW, p, p));
 }
 
 TEST_F(category, huge_page_is_cow_as_a_whole)
