@@ -403,4 +403,76 @@ TEST_F(category, random_writes_agree_with_page_frames)
 	EXPECT_LT(marked, n);
 }
 
+/* Memory of all kinds: a huge page, and then page tables with entries of swap (if why is NULL), of
+ * a file, of nothing, of shared pages and of others. */
+static bool mix_memory(char *p, size_t n, struct sharer *child, int pagemap, struct scan *scan,
+		       const char *why)
+{
+	const size_t huge = HUGE_SIZE / PAGE;
+	int fd = memfd_create("file", MFD_CLOEXEC);
+	char *file = p + (huge + 300) * PAGE;
+
+	if (fd < 0 || ftruncate(fd, 64 * PAGE) ||
+	    mmap(file, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd, 0) != file)
+		return false;
+	close(fd);
+	get_huge(pagemap, p, HUGE_SIZE, scan);
+	madvise(p + HUGE_SIZE, (n - huge) * PAGE, MADV_NOHUGEPAGE);
+	read_pages(file, 64 * PAGE);
+	write_pages(p + HUGE_SIZE, 300 * PAGE);
+	write_pages(file + 20 * PAGE, (n - huge - 320) * PAGE);
+	if (!why)
+		swap_out(pagemap, p + HUGE_SIZE, 100 * PAGE, scan);
+	if (sharer_start(child))
+		return false;
+	for (int i = 0; i < 300; i++)
+		write_pages(p + (huge + rand() % (n - huge)) * PAGE, PAGE);
+	for (int i = 0; i < 20; i++)
+		madvise(p + (huge + rand() % (n - huge)) * PAGE, PAGE, MADV_DONTNEED);
+	return true;
+}
+
+/* The kernel answers a scan that asks for nothing but PAGE_IS_COW in a way of its own. To name the
+ * category in another mask as well is to ask for the same, but not in that way: the answers must be
+ * equal. */
+TEST_F(category, asked_for_alone_is_the_same)
+{
+	const size_t n = 4 * HUGE_SIZE / PAGE;
+	char *p = map_aligned(4 * HUGE_SIZE);
+	struct page_region *general = calloc(MAX_PAGES, sizeof(*general));
+	const char *why = swap_start(&self->changes);
+	unsigned int seed = time(NULL);
+	struct pm_scan_arg_v1 a, b;
+	long ret, most = 0;
+
+	ASSERT_NE(NULL, p);
+	ASSERT_NE(NULL, general);
+	TH_LOG("seed %u%s%s", seed, why ? ", without swap: " : "", why ? why : "");
+	srand(seed);
+	ASSERT_TRUE(mix_memory(p, n, &self->child, self->pagemap, self->scan, why));
+
+	for (int i = 0; i < 300; i++) {
+		size_t from = i ? rand() % n : 0, pages = i ? 1 + rand() % (n - from) : n;
+
+		a = scan_arg(p + from * PAGE, pages * PAGE, self->scan, PAGE_IS_COW);
+		a.size = PM_SCAN_ARG_SIZE_VER0;
+		a.return_mask = PAGE_IS_COW | (rand() & 1 ? PAGE_IS_HUGE : 0);
+		if (i) {
+			a.vec_len = 1 + rand() % (rand() & 1 ? n : 16);
+			a.max_pages = rand() & 1 ? 1 + rand() % n : 0;
+		}
+		b = a;
+		b.vec = (uintptr_t)general;
+		b.category_anyof_mask = PAGE_IS_COW;
+		ret = ioctl(self->pagemap, PAGEMAP_SCAN_V0, &a);
+		ASSERT_LE(0, ret);
+		ASSERT_EQ(ret, ioctl(self->pagemap, PAGEMAP_SCAN_V0, &b));
+		ASSERT_EQ(b.walk_end, a.walk_end);
+		ASSERT_EQ(0, memcmp(general, self->scan->regions, ret * sizeof(*general)));
+		most = ret > most ? ret : most;
+	}
+	EXPECT_LT(10, most);
+	free(general);
+}
+
 TEST_HARNESS_MAIN
