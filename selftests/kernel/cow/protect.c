@@ -167,4 +167,66 @@ TEST_F(protect, hugetlb_with_write_protection)
 	EXPECT_EQ(0, run_scan(self->pagemap, &arg, self->mine));
 }
 
+/* More runs of frames than the kernel notes at a time: it pauses, also before max_pages, and each
+ * page is still protected and named once. */
+TEST_F(protect, many_pages_with_write_protection)
+{
+	const size_t n = 1000, first = 700;
+	char *p = map_anon(n * PAGE);
+	struct pm_scan_arg_v1 arg;
+
+	/* Every other page first, then the rest, so that frames are not consecutive */
+	for (size_t i = 0; i < n; i += 2)
+		write_pages(p + i * PAGE, PAGE);
+	for (size_t i = 1; i < n; i += 2)
+		write_pages(p + i * PAGE, PAGE);
+	ASSERT_EQ(0, sharer_start(&self->child));
+	ASSERT_EQ(1, scan_ids(self->child.pagemap, p, n * PAGE, self->its));
+	ASSERT_EQ(0, wp_register(self->uffd, p, n * PAGE));
+
+	arg = wp_arg(p, n * PAGE, self->mine, 0, n);
+	arg.max_pages = first;
+	self->mine->raw_ids[first] = SENTINEL;
+	ASSERT_EQ(1, run_scan(self->pagemap, &arg, self->mine));
+	EXPECT_EQ((uintptr_t)p, self->mine->regions[0].start);
+	EXPECT_EQ((uintptr_t)p + first * PAGE, self->mine->regions[0].end);
+	EXPECT_EQ((uintptr_t)p + first * PAGE, self->mine->walk_end);
+	EXPECT_EQ(0, memcmp(self->mine->raw_ids, self->its->raw_ids, first * sizeof(uint64_t)));
+	EXPECT_EQ(SENTINEL, self->mine->raw_ids[first]);
+
+	/* Those are protected, and no other: a scan of all returns the rest. */
+	arg = wp_arg(p, n * PAGE, self->mine, 0, n);
+	self->mine->raw_ids[n - first] = SENTINEL;
+	ASSERT_EQ(1, run_scan(self->pagemap, &arg, self->mine));
+	EXPECT_EQ((uintptr_t)p + first * PAGE, self->mine->regions[0].start);
+	EXPECT_EQ((uintptr_t)p + n * PAGE, self->mine->regions[0].end);
+	EXPECT_EQ(0, memcmp(self->mine->raw_ids, self->its->raw_ids + first,
+			    (n - first) * sizeof(uint64_t)));
+	EXPECT_EQ(SENTINEL, self->mine->raw_ids[n - first]);
+}
+
+/* What write protection leaves where there is no page is no page. */
+TEST_F(protect, markers_are_not_cow)
+{
+	const size_t n = 8;
+	char *p = map_anon(n * PAGE);
+	struct pm_scan_arg_v1 arg;
+
+	ASSERT_EQ(0, wp_register(self->uffd, p, n * PAGE));
+	arg = scan_arg(p, n * PAGE, self->mine, PAGE_IS_WRITTEN);
+	arg.size = PM_SCAN_ARG_SIZE_VER0;
+	arg.flags = PM_SCAN_WP_MATCHING;
+	ASSERT_EQ(1, run_scan(self->pagemap, &arg, self->mine));
+
+	/* The scan calls a marker swapped. */
+	ASSERT_LE(1, scan_pages(self->pagemap, p, n * PAGE, self->mine));
+	EXPECT_EQ(n, count_pages(self->mine, n, PAGE_IS_SWAPPED));
+	EXPECT_EQ(0, count_pages(self->mine, n, PAGE_IS_COW));
+	EXPECT_EQ(0, scan_ids(self->pagemap, p, n * PAGE, self->mine));
+	if (!no_kcmp_cow()) {
+		EXPECT_EQ(-1, syscall(SYS_kcmp, getpid(), getpid(), KCMP_TYPE_COW, p, p));
+		EXPECT_EQ(ENOENT, errno);
+	}
+}
+
 TEST_HARNESS_MAIN
