@@ -74,6 +74,29 @@ TEST_F(compare, one_process_with_itself)
 	EXPECT_LT(0, compare(self->me, self->p, self->me, self->p + PAGE));
 }
 
+static int compare_with_parent(void *data)
+{
+	return compare(getpid(), data, getppid(), data) ||
+	       compare(getppid(), data, getpid(), data) ||
+	       compare(getpid(), data, getppid(), (char *)data + PAGE) <= 0;
+}
+
+/* Two processes, of which either is found by its own pid, and one address space that both lock */
+TEST_F(compare, two_processes_with_one_address_space)
+{
+	const size_t size = 16 * PAGE;
+	char *stack = map_anon(size);
+	int status;
+	pid_t pid;
+
+	ASSERT_NE(NULL, stack);
+	pid = clone(compare_with_parent, stack + size, CLONE_VM | CLONE_VFORK | SIGCHLD, self->p);
+	ASSERT_LT(0, pid);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(0, WEXITSTATUS(status));
+}
+
 TEST_F(compare, pages_of_its_own)
 {
 	char *own = map_anon(2 * PAGE);
