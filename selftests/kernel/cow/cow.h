@@ -277,14 +277,22 @@ HELPER int probe_scan(struct pm_scan_arg_v1 *arg)
 }
 
 /* The functions that follow return NULL, or why a test can't be run here. */
-HELPER const char *no_cow(void)
+HELPER const char *no_pagemap(void)
 {
-	struct pm_scan_arg_v1 arg = {.size = PM_SCAN_ARG_SIZE_VER0, .category_mask = PAGE_IS_COW};
-
 	if (sysconf(_SC_PAGESIZE) != PAGE)
 		return "the tests are made for pages of 4096 bytes";
 	if (access("/proc/self/pagemap", F_OK))
 		return "no /proc/self/pagemap (CONFIG_PROC_PAGE_MONITOR)";
+	return NULL;
+}
+
+HELPER const char *no_cow(void)
+{
+	struct pm_scan_arg_v1 arg = {.size = PM_SCAN_ARG_SIZE_VER0, .category_mask = PAGE_IS_COW};
+	const char *why = no_pagemap();
+
+	if (why)
+		return why;
 	return probe_scan(&arg) ? SKIP_NO_COW : NULL;
 }
 
@@ -321,17 +329,28 @@ HELPER bool may_have_ids(void)
 	return probe_cow_ids() == 0;
 }
 
+/* The kernel can do without pagemap, but not the tests, which look at the memory of processes
+ * first. */
 HELPER const char *no_kcmp_cow(void)
 {
+	const char *why = no_pagemap();
 	uint64_t here = 0;
 
-	if (sysconf(_SC_PAGESIZE) != PAGE)
-		return "the tests are made for pages of 4096 bytes";
+	if (why)
+		return why;
 	if (syscall(SYS_kcmp, getpid(), getpid(), KCMP_TYPE_COW, &here, &here) >= 0)
 		return NULL;
-	if (errno == ENOSYS)
+	switch (errno) {
+	case ENOSYS:
 		return "the kernel has no kcmp (CONFIG_KCMP)";
-	return errno == EINVAL ? SKIP_NO_KCMP : NULL;
+	case EPERM:
+		/* One may always compare with oneself. */
+		return "kcmp is not allowed here (EPERM; a seccomp filter?)";
+	case EINVAL:
+		return SKIP_NO_KCMP;
+	default:
+		return NULL; /* the tests will say what is wrong */
+	}
 }
 
 HELPER size_t count_pages(const struct scan *scan, size_t n, uint64_t category)
