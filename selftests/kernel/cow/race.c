@@ -306,10 +306,12 @@ TEST_F_TIMEOUT(race, huge_pages_split_and_collapse, 120)
 /* The target executes and dies; the same pid shows another address space or none. */
 TEST_F_TIMEOUT(race, exec_and_exit, 120)
 {
-	time_t end = time(NULL) + SECONDS;
+	unsigned long execs = 0, scans = 0;
+	time_t start = time(NULL);
 
-	while (time(NULL) < end) {
+	while (go_on(start, execs && scans)) {
 		struct scanner s;
+		int status;
 		pid_t pid = fork();
 
 		ASSERT_LE(0, pid);
@@ -320,12 +322,17 @@ TEST_F_TIMEOUT(race, exec_and_exit, 120)
 		}
 		atomic_store(self->stop, false);
 		scanner_start(&s, self->stop, self->p, pid);
-		waitpid(pid, NULL, 0);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
 		usleep(rand() % 1000);
 		atomic_store(self->stop, true);
 		pthread_join(s.thread, NULL);
 		ASSERT_EQ(NULL, s.wrong) TH_LOG("%s", s.wrong);
+		execs += WIFEXITED(status) && !WEXITSTATUS(status);
+		scans += s.scans;
 	}
+	EXPECT_LT(0, execs);
+	EXPECT_LT(0, scans);
+	TH_LOG("%lu execs, %lu scans", execs, scans);
 }
 
 static void __attribute__((noreturn)) mover_main(const struct group *g)
