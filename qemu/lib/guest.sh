@@ -117,14 +117,14 @@ guest_orders() {
 }
 
 # The log level lets warnings through, or all for one who wants to read it; an oops ends the guest instead of leaving locks
-# behind that would hang it.
+# behind that would hang it. On a busy machine an emulated timer comes too late for the kernel's test of it, which panics then.
 guest_append() {
 	local level=5
 
 	if [ "$boot_console" = 1 ] || [ -n "$boot_log" ]; then level=8; fi
 	[ "$boot_gdb" = 0 ] || printf 'nokaslr '
 	printf '%s' "console=ttyS0 loglevel=$level secretmem.enable=1 panic=-1 oops=panic unknown_nmi_panic=1 printk.devkmsg=on" \
-		" rcupdate.rcu_cpu_stall_timeout=120" "${boot_append:+ $boot_append}"
+		" no_timer_check rcupdate.rcu_cpu_stall_timeout=120" "${boot_append:+ $boot_append}"
 }
 
 # guest_arguments DIR BZIMAGE ACCEL: fills guest_args. A comma in a path is doubled, else it would end the path.
