@@ -179,17 +179,40 @@ int probe_user_dispatch(void)
 				     config));
 }
 
+static void __attribute__((noinline)) breakpoint_here(void)
+{
+	asm volatile("" ::: "memory");
+}
+
+/* The registers can be set where the hardware, a virtual machine's, stops nobody: see whether it
+ * does. */
 int probe_breakpoints(void)
 {
 	size_t dr = offsetof(struct user, u_debugreg);
-	pid_t pid;
-	int r = probe_tracee(NULL, &pid);
+	int status, r = 0;
+	pid_t pid = fork();
 
-	if (r)
-		return r;
-	if (ptrace(PTRACE_POKEUSER, pid, dr, probe_breakpoints))
+	if (pid < 0)
 		return -errno;
-	return probe_call(ptrace(PTRACE_POKEUSER, pid, dr + 7 * sizeof(long), 1L));
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (ptrace(PTRACE_TRACEME, 0, 0, 0))
+			_exit(1);
+		raise(SIGSTOP);
+		breakpoint_here();
+		raise(SIGSTOP);
+		_exit(1);
+	}
+	if (waitpid(pid, &status, 0) < 0 || !WIFSTOPPED(status))
+		return -EPERM;
+	if (ptrace(PTRACE_POKEUSER, pid, dr, breakpoint_here) ||
+	    ptrace(PTRACE_POKEUSER, pid, dr + 7 * sizeof(long), 1L) ||
+	    ptrace(PTRACE_CONT, pid, 0, 0))
+		r = -errno;
+	else if (waitpid(pid, &status, 0) < 0 || !WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
+		r = -EOPNOTSUPP;
+	kill(pid, SIGKILL);
+	return r;
 }
 
 /* The pid of a child that is gone is free: ask for it. Someone may be faster. */
@@ -278,9 +301,29 @@ int probe_can_map_vdso(void)
 	return r < 0 && errno != EEXIST ? -errno : 0;
 }
 
+#define COMPAT_NR_GETPID 20
+
+static int call_with_32_bits(void)
+{
+	long r;
+
+	signal(SIGSEGV, SIG_DFL);
+	asm volatile("int $0x80"
+		     : "=a"(r)
+		     : "a"(COMPAT_NR_GETPID)
+		     : "r8", "r9", "r10", "r11", "memory");
+	return r == getpid() ? 0 : -ENOSYS;
+}
+
+/* A kernel with the vDSO may have the calls switched off (ia32_emulation=0): the child is killed.
+ */
 int probe_compat_cr(void)
 {
 	long r = syscall(__NR_arch_prctl, ARCH_MAP_VDSO_32, 0);
+	pid_t pid;
 
-	return r < 0 && errno != EEXIST ? -errno : 0;
+	if (r < 0 && errno != EEXIST)
+		return -errno;
+	r = probe_child(call_with_32_bits, &pid);
+	return r == -ECHILD ? -ENOSYS : r;
 }
