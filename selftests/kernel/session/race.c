@@ -434,7 +434,7 @@ static long loop_flush(long arena, long unused)
 /* Both groups are those of a leader's child, since SIGTTOU is not sent to orphaned ones. */
 TEST_F(race, terminal_stops_nobody_in_other_session)
 {
-	struct puppet *p = spawn(&self->stage, NULL, 0), *other;
+	struct puppet *p = spawn(&self->stage, NULL, 0), *job, *other;
 	int master;
 
 	if (geteuid())
@@ -447,8 +447,12 @@ TEST_F(race, terminal_stops_nobody_in_other_session)
 	if (master < 0)
 		SKIP(return, "no pseudo terminal to be had");
 	ASSERT_EQ(0, call(self->leader[0], act_ctty, self->arena->tty, 0));
-	ASSERT_EQ(0, call(self->leader[0], act_tcsetpgrp, self->arena->tty, self->grouped->pid));
-	self->arena->pidfd[0] = self->grouped->pidfd;
+	/* Born later than that, it has the terminal to hand over. */
+	job = spawn(&self->stage, self->leader[0], 0);
+	ASSERT_NE(NULL, job);
+	ASSERT_EQ(0, call(job, act_setpgid, 0, 0));
+	ASSERT_EQ(0, call(self->leader[0], act_tcsetpgrp, self->arena->tty, job->pid));
+	self->arena->pidfd[0] = job->pidfd;
 	self->arena->pidfd[1] = other->pidfd;
 	ASSERT_EQ(0, tell(p, loop_flush, (long)self->arena, 0));
 	EXPECT_TRUE(wait_for(&self->arena->rounds, 1));
@@ -458,7 +462,7 @@ TEST_F(race, terminal_stops_nobody_in_other_session)
 	EXPECT_SOUND(self->arena);
 	/* Who has stopped does not answer. */
 	ASSERT_EQ(self->arena->sid[1], call(other, act_getsid, 0, 0));
-	ASSERT_EQ(self->arena->sid[0], call(self->grouped, act_getsid, 0, 0));
+	ASSERT_EQ(self->arena->sid[0], call(job, act_getsid, 0, 0));
 	close(master);
 	close(self->arena->tty);
 }
