@@ -92,6 +92,9 @@ class World:
             if terminal is not None:
                 fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
             os.chdir('/')
+            # A shell has its background jobs ignore these, and so all that they start.
+            for key in (signal.SIGINT, signal.SIGQUIT):
+                signal.signal(key, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
             os.execve(sys.executable, ['python3', '-ISB', HERE + '/worker.py', *words],
                       {'CHILD': child, 'FOREGROUND': str(terminal) if terminal else ''})
