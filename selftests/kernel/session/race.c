@@ -332,19 +332,6 @@ static long act_ctty(long fd, long unused)
 	return ioctl(fd, TIOCSCTTY, 0) ? -errno : 0;
 }
 
-static long act_tcgetpgrp(long fd, long unused)
-{
-	pid_t pgrp = tcgetpgrp(fd);
-
-	(void)unused;
-	return pgrp < 0 ? -errno : pgrp;
-}
-
-static long act_tcsetpgrp(long fd, long pgrp)
-{
-	return tcsetpgrp(fd, pgrp) ? -errno : 0;
-}
-
 static long loop_with_thread(struct arena *a, void *(*fn)(void *))
 {
 	pthread_t thread;

@@ -321,6 +321,19 @@ static inline long act_setpgid(long pid, long pgid)
 	return setpgid(pid, pgid) ? -errno : 0;
 }
 
+static inline long act_tcgetpgrp(long fd, long unused)
+{
+	pid_t pgrp = tcgetpgrp(fd);
+
+	(void)unused;
+	return pgrp < 0 ? -errno : pgrp;
+}
+
+static inline long act_tcsetpgrp(long fd, long pgrp)
+{
+	return tcsetpgrp(fd, pgrp) ? -errno : 0;
+}
+
 static inline long act_getsid(long pid, long unused)
 {
 	(void)unused;

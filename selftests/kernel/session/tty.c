@@ -56,19 +56,6 @@ static long act_dev_tty(long a, long b)
 	return 0;
 }
 
-static long act_tcgetpgrp(long fd, long unused)
-{
-	pid_t pgrp = tcgetpgrp(fd);
-
-	(void)unused;
-	return pgrp < 0 ? -errno : pgrp;
-}
-
-static long act_tcsetpgrp(long fd, long pgrp)
-{
-	return tcsetpgrp(fd, pgrp) ? -errno : 0;
-}
-
 static long act_ignore(long sig, long unused)
 {
 	(void)unused;
