@@ -83,6 +83,22 @@ check_objects() {
 	done | sort -u
 }
 
+# Asked for a single object in arch/x86/lib, kbuild enters that folder twice, from the top and from arch/x86, and compiles
+# the object in both at the same time if it may: one removes what the other still needs.
+check_compile_objects() {
+	local dir=$1 object once=() others=()
+
+	shift
+	for object in "$@"; do
+		case $object in
+		arch/x86/lib/*) once+=("$object") ;;
+		*) others+=("$object") ;;
+		esac
+	done
+	[ ${#others[@]} -eq 0 ] || kernel_make "$dir" check "${others[@]}" || return
+	[ ${#once[@]} -eq 0 ] || JOBS=1 kernel_make "$dir" check "${once[@]}"
+}
+
 # check_compile LOG PATCH...: compiles what the whole series touches, with the patches alone.
 check_compile() {
 	local log=$1 dir all objects
@@ -93,7 +109,7 @@ check_compile() {
 	kernel_prepare_work "$dir" check "$@" >"$log" 2>&1 || return
 	mapfile -t objects < <(check_objects "$dir" "${all[@]}")
 	[ -n "${objects[0]:-}" ] || { printf 'error: the series touches no C file that is there\n' >>"$log"; return 1; }
-	kernel_make "$dir" check "${objects[@]}" >"$log" 2>&1 </dev/null || return
+	check_compile_objects "$dir" "${objects[@]}" >"$log" 2>&1 </dev/null || return
 	check_warnings "$dir" "$log"
 }
 
