@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Four threads count primes and hand their shares to a fifth; the sum goes to a file."""
+import os
 import queue
 import sys
 import threading
@@ -20,8 +21,9 @@ def count():
         done.put(sum(is_prime(n) for n in range(first, first + STEP)))
         with lock:
             parts += 1
-            with open(sys.argv[1] + '.progress', 'w', encoding='ascii') as out:
+            with open(sys.argv[1] + '.new', 'w', encoding='ascii') as out:
                 out.write(f'{parts} of {LIMIT // STEP}\n')
+            os.replace(sys.argv[1] + '.new', sys.argv[1] + '.progress')  # whoever reads finds a number
 
 
 workers = [threading.Thread(target=count) for _ in range(4)]
