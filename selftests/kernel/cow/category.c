@@ -337,17 +337,17 @@ TEST_F(category, works_in_all_masks)
 	ASSERT_EQ(0, sharer_start(&self->child));
 	write_pages(p, 4 * PAGE);
 
-	arg = scan_arg(p, N * PAGE, self->scan, PAGE_IS_COW);
+	arg = scan_arg_v0(p, N * PAGE, self->scan, PAGE_IS_COW);
 	EXPECT_EQ(1, run_scan(self->pagemap, &arg, self->scan));
 	EXPECT_EQ((uintptr_t)p + 4 * PAGE, self->scan->regions[0].start);
 
-	arg = scan_arg(p, N * PAGE, self->scan, PAGE_IS_COW | PAGE_IS_PRESENT);
+	arg = scan_arg_v0(p, N * PAGE, self->scan, PAGE_IS_COW | PAGE_IS_PRESENT);
 	arg.category_inverted = PAGE_IS_COW;
 	EXPECT_EQ(1, run_scan(self->pagemap, &arg, self->scan));
 	EXPECT_EQ((uintptr_t)p, self->scan->regions[0].start);
 	EXPECT_EQ((uintptr_t)p + 4 * PAGE, self->scan->regions[0].end);
 
-	arg = scan_arg(p, N * PAGE, self->scan, 0);
+	arg = scan_arg_v0(p, N * PAGE, self->scan, 0);
 	arg.category_anyof_mask = PAGE_IS_COW | PAGE_IS_SWAPPED;
 	arg.return_mask = PAGE_IS_PRESENT;
 	EXPECT_EQ(1, run_scan(self->pagemap, &arg, self->scan));
@@ -454,8 +454,7 @@ TEST_F(category, asked_for_alone_is_the_same)
 	for (int i = 0; i < 300; i++) {
 		size_t from = i ? rand() % n : 0, pages = i ? 1 + rand() % (n - from) : n;
 
-		a = scan_arg(p + from * PAGE, pages * PAGE, self->scan, PAGE_IS_COW);
-		a.size = PM_SCAN_ARG_SIZE_VER0;
+		a = scan_arg_v0(p + from * PAGE, pages * PAGE, self->scan, PAGE_IS_COW);
 		a.return_mask = PAGE_IS_COW | (rand() & 1 ? PAGE_IS_HUGE : 0);
 		if (i) {
 			a.vec_len = 1 + rand() % (rand() & 1 ? n : 16);

@@ -216,6 +216,15 @@ HELPER struct pm_scan_arg_v1 scan_arg(void *addr, size_t size, struct scan *scan
 	};
 }
 
+/* As the argument was before it could ask for identities, which a kernel may not have. */
+HELPER struct pm_scan_arg_v1 scan_arg_v0(void *addr, size_t size, struct scan *scan, uint64_t mask)
+{
+	struct pm_scan_arg_v1 arg = scan_arg(addr, size, scan, mask);
+
+	arg.size = PM_SCAN_ARG_SIZE_VER0;
+	return arg;
+}
+
 /* Run a scan, and lay out by pages what it returned. Returns the number of regions or a negative
  * errno. */
 HELPER long run_scan(int pagemap, struct pm_scan_arg_v1 *arg, struct scan *scan)
@@ -248,9 +257,8 @@ HELPER long run_scan(int pagemap, struct pm_scan_arg_v1 *arg, struct scan *scan)
 /* All pages of a range that has any of the categories */
 HELPER long scan_pages(int pagemap, void *addr, size_t size, struct scan *scan)
 {
-	struct pm_scan_arg_v1 arg = scan_arg(addr, size, scan, 0);
+	struct pm_scan_arg_v1 arg = scan_arg_v0(addr, size, scan, 0);
 
-	arg.size = PM_SCAN_ARG_SIZE_VER0;
 	return run_scan(pagemap, &arg, scan);
 }
 

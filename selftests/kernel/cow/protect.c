@@ -213,8 +213,7 @@ TEST_F(protect, markers_are_not_cow)
 	struct pm_scan_arg_v1 arg;
 
 	ASSERT_EQ(0, wp_register(self->uffd, p, n * PAGE));
-	arg = scan_arg(p, n * PAGE, self->mine, PAGE_IS_WRITTEN);
-	arg.size = PM_SCAN_ARG_SIZE_VER0;
+	arg = scan_arg_v0(p, n * PAGE, self->mine, PAGE_IS_WRITTEN);
 	arg.flags = PM_SCAN_WP_MATCHING;
 	ASSERT_EQ(1, run_scan(self->pagemap, &arg, self->mine));
 
