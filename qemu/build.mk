@@ -14,7 +14,7 @@ test-debug: deps
 	$(VM) test --kernel debug --set debug $(VM_FLAGS) $(TOPICS)
 
 # The series patch by patch: each applies, compiles without a warning, boots and passes its topic's tests.
-# From nothing this takes about an hour and a half of two idle CPUs (CPU time divided by two); patches that did not change since are not done again.
+# From nothing this takes an hour and a half to two hours of two CPUs; patches that did not change since are not done again.
 test-patches: deps
 	$(VM) check --boot $(VM_FLAGS) $(TOPICS)
 
